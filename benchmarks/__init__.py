@@ -1,0 +1,1 @@
+"""One runnable module for each claim of speed or quality."""

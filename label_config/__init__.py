@@ -1,0 +1,1 @@
+"""Label Studio's labelling configs: rendered, parsed, and read back."""

@@ -1,0 +1,1 @@
+"""Choosing the questions whose answers teach most: score, then select."""

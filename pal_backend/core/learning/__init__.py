@@ -1,0 +1,1 @@
+"""Training a backbone on the similarity graph."""

@@ -1,0 +1,1 @@
+"""Self-supervised losses on a similarity graph, one file each."""

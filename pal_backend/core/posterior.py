@@ -1,0 +1,106 @@
+"""What the system believes about every sample, as workers publish it and the web process reads it. numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.vocabulary import SampleId
+
+SURE = 0.995
+"""P(same) of a pair that trusted answers settle; people err, so never 1."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Beliefs over N samples and K groups after some number of answers.
+
+    Args:
+        sample_ids: the N samples, in the order of the rows.
+        groups: K group ids (each the id of the sample that founded the group).
+        probabilities: float32 (N, K), each row non-negative with a sum of at most 1; what is missing is "none of them".
+        components: int32 (N,), equal numbers for samples joined by trusted "same" answers, -1 for a sample in none.
+        cannot: int32 (M, 2), components that trusted answers keep apart, each row ascending.
+        slope, intercept: calibration, P(same) = sigmoid(slope * logit(p) + intercept).
+    """
+
+    sample_ids: tuple[SampleId, ...]
+    groups: tuple[SampleId, ...]
+    probabilities: NDArray[np.float32]
+    components: NDArray[np.int32]
+    cannot: NDArray[np.int32]
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    @cached_property
+    def index(self) -> Mapping[SampleId, int]:
+        """Sample id to row."""
+        return {sample: row for row, sample in enumerate(self.sample_ids)}
+
+    @cached_property
+    def _cannot_keys(self) -> NDArray[np.int64]:
+        low, high = self.cannot[:, 0].astype(np.int64), self.cannot[:, 1].astype(np.int64)
+        return np.sort(low << 32 | high)
+
+    def assignment(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Most probable group of each sample, int64 (N,), and its probability, float32 (N,); no groups give -1 and 0."""
+        if not self.groups:
+            return np.full(len(self.sample_ids), -1, np.int64), np.zeros(len(self.sample_ids), np.float32)
+        best = self.probabilities.argmax(axis=1)
+        return best, self.probabilities[np.arange(len(best)), best]
+
+    def raw_probability_same(self, first: Sequence[int], second: Sequence[int]) -> NDArray[np.float64]:
+        """Uncalibrated P(same) = sum_k F_ik F_jk for rows ``first`` and ``second``, float64, clipped to [.005, .995]."""
+        i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
+        p = np.einsum("nk,nk->n", self.probabilities[i], self.probabilities[j], dtype=np.float64)
+        return np.clip(p, 1.0 - SURE, SURE)
+
+    def probability_same(self, first: Sequence[int], second: Sequence[int]) -> NDArray[np.float64]:
+        """Calibrated P(same), float64 in (0, 1); what trusted answers settle is .995 or .005."""
+        i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
+        raw = self.raw_probability_same(i, j)
+        logit = np.log(raw) - np.log1p(-raw)
+        p = 1.0 / (1.0 + np.exp(-(self.slope * logit + self.intercept)))
+        a, b = self.components[i].astype(np.int64), self.components[j].astype(np.int64)
+        both = (a >= 0) & (b >= 0)
+        p = np.where(both & (a == b), SURE, p)
+        keys = np.minimum(a, b) << 32 | np.maximum(a, b)
+        settled = both & (a != b) & np.isin(keys, self._cannot_keys)
+        return np.where(settled, 1.0 - SURE, p)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What is stored as tensors; the rest is :meth:`header`."""
+        return {"probabilities": self.probabilities, "components": self.components, "cannot": self.cannot}
+
+    def header(self) -> dict[str, Any]:
+        """What is stored as JSON, but for the sample ids, which the model version holds."""
+        return {"groups": list(self.groups), "slope": self.slope, "intercept": self.intercept}
+
+    @classmethod
+    def load(
+        cls, sample_ids: Sequence[SampleId], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> Posterior:
+        """Inverse of :meth:`header` and :meth:`arrays`.
+
+        Raises:
+            ValueError: shapes do not fit together.
+        """
+        n, k = len(sample_ids), len(header["groups"])
+        if arrays["probabilities"].shape != (n, k) or arrays["components"].shape != (n,):
+            raise ValueError(
+                f"posterior of {arrays['probabilities'].shape} and {arrays['components'].shape} does not fit {n} samples, {k} groups"
+            )
+        return cls(
+            sample_ids=tuple(sample_ids),
+            groups=tuple(header["groups"]),
+            probabilities=arrays["probabilities"].astype(np.float32),
+            components=arrays["components"].astype(np.int32),
+            cannot=arrays["cannot"].astype(np.int32).reshape(-1, 2),
+            slope=float(header["slope"]),
+            intercept=float(header["intercept"]),
+        )

@@ -1,0 +1,164 @@
+"""The words of the house as values: pairs, questions, answers. Pure, standard library only.
+
+A *sample* is named by the first 16 hex digits of the SHA-256 of its content (:data:`SampleId`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+SampleId = str
+"""First 16 hex digits of the SHA-256 of the sample's content."""
+
+
+class Verdict(StrEnum):
+    """What a person said about a pair."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNSURE = "unsure"
+
+
+class Origin(StrEnum):
+    """How an answer came about: by hand, or by accepting or changing a prefilled guess."""
+
+    MANUAL = "manual"
+    PREDICTION = "prediction"
+    PREDICTION_CHANGED = "prediction-changed"
+
+
+class QuestionKind(StrEnum):
+    """The two kinds of question; a desk asks one of them."""
+
+    PAIR = "pair"
+    SCREEN = "screen"
+
+
+class Purpose(StrEnum):
+    """Why a question is asked."""
+
+    PLACE = "place"
+    """Which group does this sample belong to?"""
+    MERGE = "merge"
+    """Are two groups one?"""
+    RECHECK = "recheck"
+    """An answer that looks unlikely, asked again; its guess is never shown."""
+    VERIFY = "verify"
+    """A uniform sample against its predicted group, to estimate accuracy; its guess is never shown."""
+
+
+class Pair(NamedTuple):
+    """Two samples in canonical order (``first < second``). Build it with :meth:`of`."""
+
+    first: SampleId
+    second: SampleId
+
+    @classmethod
+    def of(cls, a: SampleId, b: SampleId) -> Pair:
+        """The canonical pair of two different samples.
+
+        Raises:
+            ValueError: both are the same sample.
+        """
+        if a == b:
+            raise ValueError(f"a pair needs two different samples, found {a!r} twice")
+        return cls(a, b) if a < b else cls(b, a)
+
+
+class AnnotationKey(NamedTuple):
+    """Names one Label Studio annotation for ever: ids restart at 1 when a Label Studio is set up anew, desks do not."""
+
+    desk: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.desk}:{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> AnnotationKey:
+        """Inverse of ``str``."""
+        desk, _, number = text.rpartition(":")
+        return cls(desk, int(number))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Answer:
+    """One verdict on one pair, by one person.
+
+    Keyed by (annotation, pair). ``predicted`` is the uncalibrated P(same) the system held when it asked, in (0, 1), or
+    None where it is not known; calibration is fitted on it.
+    """
+
+    annotation: AnnotationKey
+    pair: Pair
+    verdict: Verdict
+    annotator: str = ""
+    updated_at: int = 0
+    """Microseconds since the epoch, UTC, as Label Studio states them."""
+    origin: Origin = Origin.MANUAL
+    predicted: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What one person submitted on one task: its answers stand and fall together, and an update replaces the whole set.
+
+    A skip, "Cannot tell" and a contradictory screen have no answers, or only unsure ones, and are kept all the same, so
+    that the question counts as dealt with.
+    """
+
+    key: AnnotationKey
+    task: int
+    """Label Studio's task id within the desk."""
+    question: str
+    """Our question id."""
+    annotator: str
+    updated_at: int
+    """Microseconds since the epoch, UTC."""
+    answers: tuple[Answer, ...]
+    skipped: bool = False
+    seconds: float | None = None
+    """A person's time on it (Label Studio's ``lead_time``)."""
+    note: str = ""
+    """Why it holds no answers, in words for a person: "skipped", "ticks and 'None of these' contradict"..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one Label Studio task asks: is ``anchor`` the same as each of ``candidates``? A pair has one candidate."""
+
+    kind: QuestionKind
+    anchor: SampleId
+    candidates: tuple[SampleId, ...]
+    purpose: Purpose = Purpose.PLACE
+    probabilities: tuple[float, ...] = field(default=())
+    """Uncalibrated P(same) of each candidate when the question was chosen."""
+    informativeness: float = 0.5
+    """How much the answer is expected to teach, 0..1, 1 is most; Label Studio's score is 1 minus it."""
+    round: int = 0
+    """How often the very same question was asked before."""
+
+    @property
+    def id(self) -> str:
+        """16 hex digits: the same kind, samples and round give the same id, whatever process asks."""
+        text = "|".join((self.kind, self.anchor, *self.candidates, str(self.round)))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The canonical pairs it asks about, in the order of the candidates."""
+        return tuple(Pair.of(self.anchor, candidate) for candidate in self.candidates)
+
+    @property
+    def samples(self) -> tuple[SampleId, ...]:
+        """Anchor first, then the candidates."""
+        return (self.anchor, *self.candidates)
+
+
+def canonical(answers: Iterable[Answer]) -> list[Answer]:
+    """The answers in the one order in which they are folded: by (annotation, pair)."""
+    return sorted(answers, key=lambda answer: (answer.annotation, answer.pair))
