@@ -1,0 +1,130 @@
+"""What a sitting does about questions: reads answers to them, keeps enough of them open, asks for training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pal_backend import wire
+from pal_backend.core.learner import Learner
+from pal_backend.core.posterior import Posterior
+from pal_backend.core.vocabulary import Annotation, AnnotationKey
+from pal_backend.store.projects import Desk, Project
+from pal_backend.store.questions import PostedQuestion, State
+from worker.bootstrap import Workshop
+
+log = logging.getLogger(__name__)
+
+ACTIVE_SECONDS = 1800
+"""An annotator who answered within half an hour counts as active."""
+QUESTIONS_PER_ANNOTATOR = 3
+NEW_COMPONENT_SHARE = 0.1
+
+
+class Agenda:
+    """The questions of one project, as a sitting sees them."""
+
+    def __init__(self, project: Project, shop: Workshop) -> None:
+        self._project = project
+        self._shop = shop
+        self._questions = shop.stores.questions(project.name)
+        self._answers = shop.stores.answers(project.name)
+        self._versions = shop.stores.versions(project.name)
+
+    def read(self, desk_name: str, submission: wire.Submission) -> Annotation | None:
+        """What a submission says, or None where it is on a task that is not ours."""
+        posted = self._question_of(desk_name, submission)
+        if posted is None:
+            log.info("annotation %d on task %d of desk %s is on no question of ours", submission.annotation, submission.task, desk_name)
+            return None
+        return wire.to_annotation(submission, posted.question, self._project.desk(desk_name))
+
+    def _question_of(self, desk: str, submission: wire.Submission) -> PostedQuestion | None:
+        posted = self._questions.by_task(desk, submission.task)
+        meta = submission.meta
+        if posted is None and meta is not None and (meta.project, meta.desk) == (self._project.name, desk):
+            # Answered before refill noted the task's number, or Redis was lost: the task itself says what it asked.
+            posted = self._questions.get(meta.question.id) or PostedQuestion(
+                question=meta.question, desk=desk, state=State.OPEN, task=submission.task, created_at=self._shop.clock()
+            )
+            self._questions.restore(posted)
+        return posted
+
+    def answered(self, annotations: Iterable[Annotation]) -> None:
+        """Close the questions of these annotations."""
+        for annotation in annotations:
+            self._questions.close([annotation.question], "skipped" if annotation.skipped else "answered")
+
+    def unanswered(self, keys: Sequence[AnnotationKey]) -> None:
+        """Open again the questions whose annotations were all withdrawn."""
+        if not keys:
+            return
+        answered = {annotation.question for annotation in self._answers.all()}
+        gone = set(keys)
+        withdrawn = {a.question for a in self._answers.withdrawn(gone)}
+        self._questions.reopen(sorted(withdrawn - answered))
+
+    def plan(self, learner: Learner) -> None:
+        """Score the open questions anew, close those that have become moot, journal new ones, wake refill."""
+        still_open = self._rescore(learner)
+        journalled = 0
+        for desk in self._project.desks:
+            if desk.retired:
+                continue
+            here = [posted for posted in still_open if posted.desk == desk.name]
+            wanted = self._wanted() - len(here)
+            if wanted <= 0:
+                continue
+            fresh = learner.ask(
+                wanted,
+                kind=desk.kind,
+                candidates=self._project.candidates,
+                open_questions=[posted.question for posted in still_open],
+            )
+            for question in fresh:
+                still_open.append(self._questions.journal(question, desk.name, self._shop.clock()))
+            journalled += len(fresh)
+        self._shop.queues.refill(self._project.name)
+        log.debug("%s: %d questions open, %d of them new", self._project.name, len(still_open), journalled)
+
+    def _rescore(self, learner: Learner) -> list[PostedQuestion]:
+        kept: list[PostedQuestion] = []
+        moot: list[str] = []
+        scores: dict[str, tuple[float, tuple[float, ...]]] = {}
+        for posted in self._questions.open():
+            informativeness, probabilities, settled = learner.value(posted.question)
+            scores[posted.question.id] = (1.0 if settled else 1.0 - informativeness, probabilities)
+            if settled:
+                moot.append(posted.question.id)
+            else:
+                kept.append(posted)
+        self._questions.rescore(scores)
+        self._questions.close(moot, "moot")
+        return kept
+
+    def _wanted(self) -> int:
+        """Q = max(10, 3 x active annotators)."""
+        since = (self._shop.clock() - ACTIVE_SECONDS) * 1e6
+        active = {a.annotator for a in self._answers.all() if a.updated_at >= since}
+        return max(self._shop.settings.open_questions, QUESTIONS_PER_ANNOTATOR * len(active))
+
+    def ask_for_training(self, posterior: Posterior) -> None:
+        """Enqueue a training when answers and components have grown enough since the last one (or version 0)."""
+        answers = self._answers.count()
+        trained = [version for version in self._versions.list() if version["recipe"] != "given"]
+        at_answers = max((int(v["made_from_answers"]) for v in trained), default=0)
+        at_components = max((int(v["metrics"].get("components", 0)) for v in trained), default=0)
+        components = count_components(posterior)
+        enough = answers - at_answers >= self._shop.settings.train_after_answers
+        if enough and components >= (1 + NEW_COMPONENT_SHARE) * at_components:
+            self._shop.queues.train(self._project.name, answers, f"{answers - at_answers} new answers")
+
+
+def count_components(posterior: Posterior) -> int:
+    """How many samples are joined to another by trusted answers (grows with what the graph knows)."""
+    return int(np.count_nonzero(posterior.components >= 0))
+
+
+__all__ = ["Agenda", "Desk", "count_components"]

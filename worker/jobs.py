@@ -1,0 +1,106 @@
+"""The jobs. Each takes JSON scalars, can be killed and run again at any point, and reads as its few steps.
+
+``pal_backend.queues`` names these functions; a test resolves the names.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+
+from pal_backend import queues, reconcile as reconciling, refill as refilling
+from pal_backend.errors import ConflictError, NotFoundError
+from worker import bootstrap, training
+from worker.bootstrap import Workshop
+from worker.sitting import LEASE_SECONDS, Sitting
+from worker.stopping import StopFlag
+
+log = logging.getLogger(__name__)
+
+
+def learn(project: str) -> dict[str, Any]:
+    """Hold a sitting, unless somebody else holds one."""
+    shop = bootstrap.build()
+    sittings = shop.stores.sittings(project)
+    sittings.clear_wake()
+    lease = sittings.take(f"{socket.gethostname()}-{os.getpid()}", LEASE_SECONDS)
+    if lease is None:
+        return {"sitting": "held elsewhere"}
+    stop = StopFlag().install()
+    try:
+        folded = Sitting(shop.stores.projects.get(project), shop, lease, stop).run()
+    finally:
+        sittings.release(lease)
+    # An event that came after the last read saw the lease still held and woke nobody.
+    if shop.stores.events(project).pending() and not stop():
+        shop.queues.learn(project)
+    return {"events": folded}
+
+
+def refill(project: str) -> dict[str, Any]:
+    """Post the journalled questions of every live desk, and bring scores and model version up to date."""
+    shop = bootstrap.build()
+    shop.queues.begin_refill(project)
+    label_studio = shop.label_studio()
+    found = shop.stores.projects.get(project)
+    reports = {
+        desk.name: refilling.refill(found, desk, shop.stores, label_studio, shop.settings, shop.credentials, shop.clock)
+        for desk in found.desks
+        if not desk.retired
+    }
+    return {name: report.to_json() for name, report in reports.items()}
+
+
+def reconcile(project: str, why: str = "") -> dict[str, Any]:
+    """Compare Label Studio's annotations with ours and send the differences through the event stream."""
+    shop = bootstrap.build()
+    shop.queues.begin_reconcile(project)
+    report = reconciling.reconcile(
+        shop.stores.projects.get(project), shop.stores, shop.label_studio(), shop.clock
+    )
+    if shop.stores.events(project).pending():
+        shop.queues.learn(project)
+    return report.to_json()
+
+
+def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
+    """Train on the graph as it stands, publish the version, make it current if it is not worse."""
+    shop = bootstrap.build()
+    stop = StopFlag().install()
+    snapshot = training.snapshot(shop, project)
+    trained = training.run(shop, snapshot, queues.report_progress, stop)
+    outcome = training.publish(shop, snapshot, trained)
+    shop.queues.learn(project)
+    shop.queues.refill(project)
+    return outcome
+
+
+def ingest(project: str) -> dict[str, Any]:
+    """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
+    shop = bootstrap.build()
+    report = training.ingest(shop, project, queues.report_progress)
+    shop.queues.learn(project)
+    return report
+
+
+def look_after(shop: Workshop, reconcile_too: bool) -> None:
+    """Wake sittings that nobody woke (a worker was killed, a version was published), reconcile what is due."""
+    for project in shop.stores.projects.names():
+        try:
+            if shop.stores.sittings(project).holder() is None and _behind(shop, project):
+                shop.queues.learn(project)
+            if reconcile_too:
+                shop.queues.reconcile(project, "due")
+        except (NotFoundError, ConflictError) as problem:
+            log.info("%s: %s", project, problem)
+
+
+def _behind(shop: Workshop, project: str) -> bool:
+    """Whether the last revision lacks events or stems from another model version."""
+    current = shop.stores.versions(project).current()
+    if current is None:
+        return False
+    revision = shop.stores.revisions(project).current()
+    return revision is None or revision.version != current or shop.stores.events(project).pending()

@@ -1,0 +1,157 @@
+"""A learn sitting: holds one project's beliefs in memory, folds in events as they come, publishes revisions.
+
+It never talks to Label Studio: what is to be asked is journalled, and the refill job posts it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from pal_backend import wire
+from pal_backend.core.learner import Learner
+from pal_backend.core.neighbours import build_space
+from pal_backend.core.vocabulary import Annotation, AnnotationKey
+from pal_backend.store.events import StoredEvent
+from pal_backend.store.projects import Project
+from pal_backend.store.sittings import Lease
+from worker.agenda import Agenda
+from worker.bootstrap import Workshop
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 20
+READ_COUNT = 500
+BLOCK_MS = 500
+LEAST_PAUSE = 0.1
+MOST_PAUSE = 3.0
+PUBLISH_SHARE = 5.0
+"""Publishing takes at most one fifth of the time: after a publish of t seconds the next waits 5 t (0.1 to 3 s)."""
+
+
+class Sitting:
+    """One sitting over one project, under a lease.
+
+    Args:
+        project: whose answers are learned from.
+        shop: stores, queues, clock, settings.
+        lease: proof that nobody else publishes revisions of this project.
+        should_stop: asked between steps.
+    """
+
+    def __init__(self, project: Project, shop: Workshop, lease: Lease, should_stop: Callable[[], bool]) -> None:
+        self._project = project
+        self._shop = shop
+        self._clock = shop.clock
+        self._lease = lease
+        self._should_stop = should_stop
+        stores = shop.stores
+        self._events = stores.events(project.name)
+        self._answers = stores.answers(project.name)
+        self._questions = stores.questions(project.name)
+        self._sittings = stores.sittings(project.name)
+        self._revisions = stores.revisions(project.name)
+        self._versions = stores.versions(project.name)
+        self._agenda = Agenda(project, shop)
+        self._waiting: list[float] = []
+        self._renewed_at = self._published_at = self._clock()
+        self._pause = 0.0
+        self._dirty = True
+
+    def run(self) -> int:
+        """Learn until nothing has come for a while; returns the number of events folded in."""
+        self._open()
+        folded, idle_since = 0, self._clock()
+        while not self._should_stop():
+            self._keep_lease()
+            self._follow_version()
+            batch = self._events.read(self._events.cursor(), READ_COUNT, BLOCK_MS)
+            if batch:
+                self._fold(batch)
+                folded, idle_since = folded + len(batch), self._clock()
+            if self._dirty and self._clock() - self._published_at >= self._pause:
+                self._publish()
+            idle = self._clock() - idle_since
+            if not self._dirty and (idle > self._shop.settings.idle_seconds or (idle > 1 and self._others_wait())):
+                break
+        if self._dirty:
+            self._publish()
+        self._events.trim()
+        return folded
+
+    def _open(self) -> None:
+        version = self._versions.load(self._versions.current_or_fail())
+        self._version = version.id
+        self._learner = Learner(
+            build_space(version.sample_ids, version.features), strategy=self._project.strategy, seed=self._project.seed
+        )
+        self._learner.set_answers(answer for annotation in self._answers.all() for answer in annotation.answers)
+
+    def _follow_version(self) -> None:
+        """Move to the model version that training has published meanwhile, keeping answers and groups."""
+        current = self._versions.current_or_fail()
+        if current == self._version:
+            return
+        version = self._versions.load(current)
+        self._learner.move_to(build_space(version.sample_ids, version.features))
+        self._version, self._dirty = version.id, True
+
+    def _keep_lease(self) -> None:
+        if self._clock() - self._renewed_at > LEASE_SECONDS / 4:
+            self._sittings.renew(self._lease)
+            self._renewed_at = self._clock()
+
+    def _others_wait(self) -> bool:
+        return self._shop.queues.waiting_to_learn() > 0
+
+    def _fold(self, batch: Sequence[StoredEvent]) -> None:
+        """Answers, tombstones and cursor are committed together; beliefs follow what was committed."""
+        put, withdrawn = self._sort(batch)
+        changed, gone = self._answers.apply(put=put, withdraw=withdrawn, cursor=batch[-1].id, events=self._events)
+        self._learner.update([answer for annotation in changed for answer in annotation.answers], gone)
+        emptied = [annotation.key for annotation in changed if not annotation.answers]
+        if emptied:  # an update may take back every verdict: the learner must forget the old ones
+            self._learner.update([], emptied)
+        self._agenda.answered(changed)
+        self._agenda.unanswered(gone)
+        self._waiting += [stored.received_at for stored in batch if isinstance(stored.event, wire.Submitted | wire.Deleted)]
+        self._dirty = self._dirty or bool(changed or gone or self._waiting)
+
+    def _sort(self, batch: Sequence[StoredEvent]) -> tuple[list[Annotation], list[AnnotationKey]]:
+        put: list[Annotation] = []
+        withdrawn: list[AnnotationKey] = []
+        for stored in batch:
+            match stored.event:
+                case wire.Submitted(submissions):
+                    for submission in submissions:
+                        annotation = self._agenda.read(stored.desk, submission)
+                        if annotation is not None:
+                            put.append(annotation)
+                case wire.Deleted(annotations):
+                    withdrawn += [AnnotationKey(stored.desk, number) for number in annotations]
+                case wire.TrainingRequested():
+                    self._shop.queues.train(self._project.name, len(self._answers.keys()), "asked for in Label Studio")
+                case wire.TasksDeleted() | wire.ReconcileRequested():
+                    self._shop.queues.reconcile(self._project.name, "an event without its content")
+                case _:
+                    pass
+        return put, withdrawn
+
+    def _publish(self) -> None:
+        started = self._clock()
+        waiting, self._waiting = self._waiting, []
+        posterior = self._learner.posterior()
+        contradictions = self._learner.contradictions()
+        self._revisions.publish(
+            posterior,
+            version=self._version,
+            answers=self._answers.count(),
+            contradictions=[[*map(list, found.pairs)] for found in contradictions],
+            lease=self._lease,
+            now=started,
+            latencies=[self._clock() - received for received in waiting],
+        )
+        self._agenda.plan(self._learner)
+        self._agenda.ask_for_training(posterior)
+        self._published_at, self._dirty = self._clock(), False
+        self._pause = min(MOST_PAUSE, max(LEAST_PAUSE, PUBLISH_SHARE * (self._published_at - started)))
