@@ -1,0 +1,63 @@
+"""Labelling configs and task data, ready to be sent to Label Studio."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+from xml.sax.saxutils import escape
+
+PAIR_QUESTION = "Do these two show the same thing?"
+SCREEN_QUESTION = "Tick every picture that shows the same thing as this one"
+
+THUMBNAIL_PIXELS = 150
+"""Width and height of a candidate's picture on a screen."""
+
+HOTKEYS = "123456789qwetasdfgzxcvb"
+"""Keys of the candidates, in order. 0 and u belong to the verdicts; candidates beyond the last key are ticked by mouse."""
+
+
+def pair_config(question_text: str = PAIR_QUESTION) -> str:
+    """XML of a desk that asks about two images: Same (1), Different (2), Unsure (3)."""
+    return _config("pair.xml", question_text)
+
+
+def screen_config(question_text: str = SCREEN_QUESTION) -> str:
+    """XML of a desk that shows an anchor and K candidates to tick, with None of these (0) and Cannot tell (u)."""
+    return _config("screen.xml", question_text)
+
+
+def pair_task(left_url: str, right_url: str) -> dict[str, Any]:
+    """Task data for :func:`pair_config`."""
+    return {"left": left_url, "right": right_url}
+
+
+def screen_task(anchor_url: str, candidates: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Task data for :func:`screen_config`.
+
+    Args:
+        anchor_url: where the anchor's picture is.
+        candidates: (id, picture URL) of each candidate. The id is what Label Studio stores when it is ticked, so it
+            names the sample and not the position.
+    """
+    keys: list[str | None] = [*HOTKEYS, *[None] * len(candidates)]
+    return {
+        "anchor": anchor_url,
+        "candidates": [
+            _candidate(number, name, url, key)
+            for number, ((name, url), key) in enumerate(zip(candidates, keys, strict=False), start=1)
+        ],
+    }
+
+
+def _candidate(number: int, name: str, url: str, key: str | None) -> dict[str, str]:
+    side = THUMBNAIL_PIXELS
+    picture = f'<img src="{html.escape(url)}" width="{side}" height="{side}" alt="candidate {number}"/>'
+    return {"value": name, "html": picture} | ({"hotkey": key} if key else {})
+
+
+def _config(name: str, question_text: str) -> str:
+    # Label Studio fills in $name anywhere in a header; a word joiner after the sign keeps "$5" what it is.
+    shown = escape(question_text.replace("$", "$\u2060"), {'"': "&quot;", "\n": " "})
+    return files("label_config").joinpath(name).read_text("utf-8").replace("{question}", shown)

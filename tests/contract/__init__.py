@@ -1,0 +1,1 @@
+"""What Label Studio really sends, replayed against the real app."""
