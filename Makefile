@@ -1,0 +1,63 @@
+# `make demo` is all a new machine needs: Python 3.11 with venv, and make.
+#   make demo                     the whole loop on 127.0.0.1, until Ctrl-C; it goes on where it stopped
+#   make demo ANSWERS=300         a simulated annotator answers 300 questions; ends with one line of JSON
+#   make demo IMAGES=folder       your own images
+# PORT, LABEL_STUDIO_PORT and REDIS_PORT change the ports, PAL_HOME the folder that keeps everything (.pal).
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+LABEL_STUDIO_VERSION := 1.23.2
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
+
+demo_options = $(if $(ANSWERS),--answers $(ANSWERS)) $(if $(IMAGES),--images '$(IMAGES)') \
+	$(if $(PAL_HOME),--home '$(PAL_HOME)') $(if $(PORT),--port $(PORT)) \
+	$(if $(LABEL_STUDIO_PORT),--label-studio-port $(LABEL_STUDIO_PORT)) $(if $(REDIS_PORT),--redis-port $(REDIS_PORT))
+
+.PHONY: help demo environments test lint format check clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@echo '  make test | lint | check      the tests; format, types and import contracts; both'
+	@echo '  make clean                    remove the environments and caches (never .pal)'
+
+demo: environments
+	@.venv/bin/pal demo $(strip $(demo_options))
+
+# The two installations share nothing but the network: side by side they take little longer than one.
+environments:
+	@$(MAKE) -j2 .venv/.ready .venv-label-studio/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@bash .ci/environment pal .venv $(PYTHON) --no-deps -r requirements.lock -- --no-deps --no-build-isolation -e .
+	@touch $@
+
+# An environment of its own, since Label Studio pins other versions of the same libraries.
+.venv-label-studio/.ready:
+	@bash .ci/environment label-studio .venv-label-studio $(PYTHON) label-studio==$(LABEL_STUDIO_VERSION)
+	@touch $@
+
+# What only the tests need, and what a lock file cannot say.
+.venv/.ready-test: .venv/.ready
+	@touch $@
+
+test: environments .venv/.ready-test
+	.venv/bin/python -m pytest -q -n 2 -m 'not e2e'
+	.venv/bin/python -m pytest -q -m e2e
+
+lint: .venv/.ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/.ready
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+check: lint test
+
+clean:
+	rm -rf .venv .venv-label-studio build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,129 @@
+"""The demo's account in Label Studio: signed in with the secrets we hold, or won back when they were lost."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import httpx
+
+from pal_backend.credentials import Credentials
+from pal_backend.demo.label_studio_process import EMAIL
+from pal_backend.errors import AccessError, UnavailableError
+from pal_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RESET_SECONDS = 120
+
+
+def prepare(settings: Settings) -> Credentials:
+    """Our secrets, with a password and a token for the account that Label Studio makes at its first start."""
+    kept = Credentials.load_or_create(settings)
+    whole = replace(
+        kept,
+        demo_password=kept.demo_password or secrets.token_urlsafe(12),
+        label_studio_token=kept.label_studio_token or secrets.token_hex(20),
+    )
+    if whole != kept:
+        whole.save(settings)
+    return whole
+
+
+def sign_in(
+    client: httpx.Client,
+    settings: Settings,
+    credentials: Credentials,
+    reset_password: Callable[[], None],
+) -> Credentials:
+    """Credentials whose token and password Label Studio takes.
+
+    Label Studio's data can outlive our secrets; ``reset_password`` then makes the password ours (it is called at most
+    once), and the token is fetched through a session, as the web page would.
+
+    Raises:
+        AccessError: the password is refused even after that.
+        UnavailableError: Label Studio does not answer as expected.
+    """
+    if _token_works(client, credentials.label_studio_token) and _log_in(client, credentials):
+        return credentials
+    if not _log_in(client, credentials):
+        reset_password()
+        if not _log_in(client, credentials):
+            raise AccessError(
+                f"Label Studio refuses the account {EMAIL}; move its data folder away to begin anew, or make the account"
+            )
+    token = _fetch_token(client)
+    if not _token_works(client, token):
+        _allow_legacy_tokens(client)
+    mended = replace(credentials, label_studio_token=token)
+    mended.save(settings)
+    return mended
+
+
+def reset_password(command: str, environment: Mapping[str, str], password: str) -> None:
+    """Set the account's password from outside Label Studio's web pages.
+
+    Raises:
+        UnavailableError: the command fails.
+    """
+    done = subprocess.run(  # noqa: S603 - the command is the Label Studio that the demo runs
+        [command, "reset_password", "--username", EMAIL],
+        input=f"{password}\n",  # not an argument: those are there for all to see
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=RESET_SECONDS,
+        start_new_session=True,  # without a terminal getpass reads the line above
+        check=False,
+    )
+    if done.returncode:
+        raise UnavailableError(f"label-studio reset_password ended with {done.returncode}: {done.stderr[-500:]}")
+    log.info("the password of %s was set anew", EMAIL)
+
+
+def _token_works(client: httpx.Client, token: str) -> bool:
+    url = f"{_base(client)}/api/current-user/whoami"
+    # Not through ``client``: its session would vouch for any token.
+    answer = httpx.get(url, headers={"Authorization": f"Token {token}"}, timeout=client.timeout, trust_env=False)
+    return answer.status_code == httpx.codes.OK
+
+
+def _base(client: httpx.Client) -> str:
+    return str(client.base_url).rstrip("/")
+
+
+def _log_in(client: httpx.Client, credentials: Credentials) -> bool:
+    """Open a session in ``client``; False when the password is wrong."""
+    client.cookies.clear()
+    client.get("/user/login/")
+    answer = client.post(
+        "/user/login/",
+        data={
+            "email": EMAIL,
+            "password": credentials.demo_password,
+            "csrfmiddlewaretoken": client.cookies.get("csrftoken", ""),
+        },
+        headers={"Referer": f"{_base(client)}/user/login/"},
+    )
+    return answer.status_code == httpx.codes.FOUND
+
+
+def _fetch_token(client: httpx.Client) -> str:
+    answer = client.get("/api/current-user/token")
+    if answer.status_code != httpx.codes.OK:
+        raise UnavailableError(f"Label Studio answered {answer.status_code} when asked for the account's token")
+    return str(answer.json()["token"])
+
+
+def _allow_legacy_tokens(client: httpx.Client) -> None:
+    answer = client.post(
+        "/api/jwt/settings",
+        json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True},
+        headers={"X-CSRFToken": client.cookies.get("csrftoken", ""), "Referer": f"{_base(client)}/"},
+    )
+    if answer.status_code >= httpx.codes.BAD_REQUEST:
+        raise UnavailableError(f"Label Studio answered {answer.status_code} when asked to accept legacy tokens")

@@ -1,0 +1,1 @@
+"""Tests of pal_backend.demo."""
