@@ -1,0 +1,230 @@
+"""Label Studio's JSON and our values: webhook events here, annotations and tasks in the two modules below. Pure.
+
+Shapes are those that Label Studio 1.23.2 was seen to send (``tests/recordings``). Access tokens and invite tokens in
+the bodies are never read. Others import every name of the wire from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pal_backend import untrusted
+from pal_backend.errors import InputError
+from pal_backend.wire_submissions import Submission, parse_submission, to_annotation
+from pal_backend.wire_tasks import (
+    MAX_CONFIG_CHARACTERS,
+    PredictRequest,
+    SetupRequest,
+    TaskMeta,
+    WireTask,
+    parse_setup,
+    parse_tasks,
+    prediction_json,
+    project_id,
+    task_json,
+)
+
+__all__ = [
+    "Deleted",
+    "Event",
+    "Ignored",
+    "PredictRequest",
+    "ProjectUpdated",
+    "ReconcileRequested",
+    "SetupRequest",
+    "Submission",
+    "Submitted",
+    "TaskMeta",
+    "TasksDeleted",
+    "TrainingRequested",
+    "WireTask",
+    "parse_event",
+    "parse_setup",
+    "parse_submission",
+    "parse_tasks",
+    "prediction_json",
+    "task_json",
+    "to_annotation",
+]
+
+
+ABOUT_ANSWERS = frozenset(
+    {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED", "TASKS_DELETED"}
+)
+"""Actions after which the answers are other than before; a webhook may send them without saying more."""
+
+
+class Event:
+    """Something Label Studio told us. Every subclass has ``project``, Label Studio's project id, 0 if it was not said."""
+
+    project: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        raise NotImplementedError
+
+    @staticmethod
+    def from_json(value: Any) -> Event:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            InputError: it is none of the events that are kept in a stream.
+        """
+        found = untrusted.mapping(value, "event")
+        project = untrusted.whole(found.get("project"), "event.project")
+        match found.get("type"):
+            case "submitted":
+                kept = untrusted.items(found.get("submissions"), "event.submissions")
+                return Submitted(tuple(Submission.from_json(item) for item in kept), project)
+            case "deleted":
+                return Deleted(_ids(found.get("annotations"), "event.annotations"), project)
+            case "tasks-deleted":
+                return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), project)
+            case "training-requested":
+                return TrainingRequested(project)
+            case "reconcile-requested":
+                return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project)
+        raise InputError(
+            "an event of unknown type; expected one that this version wrote; trim the stream or update PAL"
+        )
+
+
+@dataclass(frozen=True)
+class Submitted(Event):
+    """Annotations were created or updated, skips among them."""
+
+    submissions: tuple[Submission, ...]
+    project: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        kept = [submission.to_json() for submission in self.submissions]
+        return {"type": "submitted", "submissions": kept, "project": self.project}
+
+
+@dataclass(frozen=True)
+class Deleted(Event):
+    """Annotations were deleted; Label Studio says no more than their ids."""
+
+    annotations: tuple[int, ...]
+    project: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        return {"type": "deleted", "annotations": list(self.annotations), "project": self.project}
+
+
+@dataclass(frozen=True)
+class TasksDeleted(Event):
+    """Tasks were deleted, and their annotations with them, about which nothing is sent."""
+
+    tasks: tuple[int, ...]
+    project: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        return {"type": "tasks-deleted", "tasks": list(self.tasks), "project": self.project}
+
+
+@dataclass(frozen=True)
+class TrainingRequested(Event):
+    """Somebody pressed "Start training"."""
+
+    project: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        return {"type": "training-requested", "project": self.project}
+
+
+@dataclass(frozen=True)
+class ReconcileRequested(Event):
+    """Something changed and we were not told what: Label Studio has to be asked."""
+
+    reason: str
+    project: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        return {"type": "reconcile-requested", "reason": self.reason, "project": self.project}
+
+
+@dataclass(frozen=True)
+class ProjectUpdated(Event):
+    """The project's settings changed, perhaps its labelling config; not kept in the stream."""
+
+    label_config: str
+    project: int = 0
+
+
+@dataclass(frozen=True)
+class Ignored(Event):
+    """An action that says nothing to us; not kept in the stream."""
+
+    action: str
+    project: int = 0
+
+
+def parse_event(body: Any) -> Event:
+    """Read a webhook's body.
+
+    Raises:
+        InputError: not an object with an action, or something in it has another type than Label Studio gives it.
+    """
+    found = untrusted.mapping(body, "the body")
+    action = untrusted.text(found.get("action"), "action", 100)
+    project = project_id(found.get("project"))
+    event: Event = Ignored(action, project)
+    match action:
+        case "ANNOTATION_CREATED" | "ANNOTATION_UPDATED" | "ANNOTATIONS_CREATED" if "annotation" in found:
+            event = Submitted(_submissions(found["annotation"], found.get("task")), project)
+        case "ANNOTATIONS_DELETED" if "annotations" in found:
+            event = Deleted(_ids(found["annotations"], "annotations"), project)
+        case "TASKS_DELETED" if "tasks" in found:
+            event = TasksDeleted(_ids(found["tasks"], "tasks"), project)
+        case "START_TRAINING":
+            event = TrainingRequested(project)
+        case "PROJECT_UPDATED":
+            event = ProjectUpdated(_label_config(found.get("project")), project)
+        case "TASKS_CREATED" if _annotated(found.get("tasks")):
+            # Annotations that arrive inside an import are announced by this alone.
+            event = ReconcileRequested("tasks were imported with annotations", project)
+        case _ if action in ABOUT_ANSWERS:
+            event = ReconcileRequested(f"{action} without its content", project)
+    return event
+
+
+def _submissions(annotation: Any, task: Any) -> tuple[Submission, ...]:
+    """One annotation with its task, or (ANNOTATIONS_CREATED) a list of each, in any order."""
+    if not isinstance(annotation, list):
+        return (parse_submission(annotation, task),)
+    tasks = {about.get("id"): about for about in _objects(task)}
+    return tuple(parse_submission(one, tasks.get(one.get("task"))) for one in _objects(annotation))
+
+
+def _objects(value: Any) -> Iterable[Any]:
+    found = untrusted.items([] if value is None else value, "annotation or task")
+    for one in found:
+        for name in ("id", "task"):
+            if name in untrusted.mapping(one, "annotation or task") and one[name] is not None:
+                untrusted.whole(one[name], name)
+    return found
+
+
+def _ids(value: Any, where: str) -> tuple[int, ...]:
+    """Ids, bare or as ``{"id": 1}``."""
+    found = (item.get("id") if isinstance(item, dict) else item for item in untrusted.items(value, where))
+    return tuple(untrusted.whole(number, where) for number in found)
+
+
+def _annotated(tasks: Any) -> bool:
+    counters = ("total_annotations", "cancelled_annotations")
+    found = [] if tasks is None else untrusted.items(tasks, "tasks")
+    return any(isinstance(task, dict) and any(task.get(name) for name in counters) for task in found)
+
+
+def _label_config(project: Any) -> str:
+    value = project.get("label_config") if isinstance(project, dict) else None
+    return untrusted.text("" if value is None else value, "project.label_config", MAX_CONFIG_CHARACTERS)

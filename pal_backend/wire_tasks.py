@@ -1,0 +1,205 @@
+"""Tasks as Label Studio holds them: made for import, with predictions, and recognised again. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from label_config import render, results
+from pal_backend import untrusted
+from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
+from pal_backend.errors import InputError
+
+MAX_CANDIDATES = 200
+MAX_CONFIG_CHARACTERS = 500_000
+_SAMPLE = re.compile(r"[0-9a-f]{16}\Z")
+
+
+@dataclass(frozen=True)
+class TaskMeta:
+    """What we put into ``task.meta``: enough to know the question again when everything else is lost."""
+
+    question: Question
+    project: str
+    desk: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the task; ``question_id`` comes first since it is what is looked up."""
+        question = self.question
+        return {
+            "question_id": question.id,
+            "project": self.project,
+            "desk": self.desk,
+            "kind": str(question.kind),
+            "anchor": question.anchor,
+            "candidates": list(question.candidates),
+            "purpose": str(question.purpose),
+            "probabilities": list(question.probabilities),
+            "informativeness": question.informativeness,
+            "round": question.round,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> TaskMeta | None:
+        """Inverse of :meth:`to_json`; None for the meta of tasks that are not ours, or that somebody changed."""
+        try:
+            found = untrusted.mapping(value, "meta")
+            question = _question(found)
+            if untrusted.text(found.get("question_id"), "question_id") != question.id:
+                return None
+            return cls(
+                question, untrusted.text(found.get("project"), "project"), untrusted.text(found.get("desk"), "desk")
+            )
+        except (InputError, ValueError):
+            return None
+
+
+def _question(found: Mapping[str, Any]) -> Question:
+    candidates = tuple(_sample(c) for c in untrusted.items(found.get("candidates"), "candidates", MAX_CANDIDATES))
+    question = Question(
+        kind=QuestionKind(untrusted.text(found.get("kind"), "kind")),
+        anchor=_sample(found.get("anchor")),
+        candidates=candidates,
+        purpose=Purpose(untrusted.text(found.get("purpose"), "purpose")),
+        probabilities=tuple(
+            untrusted.number(p, "probability", 0, 1)
+            for p in untrusted.items(found.get("probabilities"), "probabilities")
+        ),
+        informativeness=untrusted.number(found.get("informativeness"), "informativeness", 0, 1),
+        round=untrusted.whole(found.get("round"), "round"),
+    )
+    if not candidates or len(set(question.samples)) != len(question.samples):
+        raise InputError("a question needs an anchor and candidates that are all different samples")
+    if question.kind is QuestionKind.PAIR and len(candidates) != 1:
+        raise InputError(f"a pair has one candidate, found {len(candidates)}")
+    if len(question.probabilities) not in (0, len(candidates)):
+        raise InputError(f"{len(question.probabilities)} probabilities do not fit {len(candidates)} candidates")
+    return question
+
+
+def _sample(value: Any) -> SampleId:
+    if not isinstance(value, str) or not _SAMPLE.match(value):
+        raise InputError("a sample id has 16 hex digits")
+    return value
+
+
+@dataclass(frozen=True)
+class SetupRequest:
+    """``POST /setup``. The access token that comes with it is not read: it is a person's own key."""
+
+    project: int
+    """Label Studio's project id, 0 if it was not said."""
+    label_config: str
+    hostname: str
+
+
+@dataclass(frozen=True)
+class WireTask:
+    """A task of ``POST /predict``; the id is None where it has none."""
+
+    id: int | None
+    meta: TaskMeta | None
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """``POST /predict``."""
+
+    project: int
+    tasks: tuple[WireTask, ...]
+    label_config: str
+
+
+def parse_setup(body: Any) -> SetupRequest:
+    """Read ``POST /setup``.
+
+    Raises:
+        InputError: not an object, or a field of another type than Label Studio gives it.
+    """
+    found = untrusted.mapping(body, "the body")
+    return SetupRequest(
+        project=project_id(found.get("project")),
+        label_config=untrusted.text(untrusted.first(found.get("schema"), ""), "schema", MAX_CONFIG_CHARACTERS),
+        hostname=untrusted.text(untrusted.first(found.get("hostname"), ""), "hostname"),
+    )
+
+
+def parse_tasks(body: Any) -> PredictRequest:
+    """Read ``POST /predict``; a task that cannot be read is kept without id, since each must have its answer.
+
+    Raises:
+        InputError: not an object with a list of tasks.
+    """
+    found = untrusted.mapping(body, "the body")
+    return PredictRequest(
+        project=project_id(found.get("project")),
+        tasks=tuple(_task(task) for task in untrusted.items(found.get("tasks"), "tasks")),
+        label_config=untrusted.text(
+            untrusted.first(found.get("label_config"), ""), "label_config", MAX_CONFIG_CHARACTERS
+        ),
+    )
+
+
+def _task(value: Any) -> WireTask:
+    found = value if isinstance(value, dict) else {}
+    number = found.get("id")
+    known = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= untrusted.LARGEST_WHOLE
+    return WireTask(number if known else None, TaskMeta.from_json(found.get("meta")))
+
+
+def project_id(value: Any) -> int:
+    """``"2.1795296157"`` (id and time of creation) in ML calls, an object or an id elsewhere."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    if isinstance(value, str):
+        head = untrusted.text(value, "project").partition(".")[0]
+        value = int(head) if head.isascii() and head.isdigit() and len(head) < 16 else 0
+    return 0 if value is None else untrusted.whole(value, "project")
+
+
+def task_json(
+    question: Question,
+    *,
+    project: str,
+    desk: str,
+    media_url: Callable[[SampleId], str],
+    predictions: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The task that asks a question, as ``POST /api/projects/id/import`` takes it."""
+    anchor, urls = media_url(question.anchor), [(sample, media_url(sample)) for sample in question.candidates]
+    data = (
+        render.pair_task(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else render.screen_task(anchor, urls)
+    )
+    return {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
+
+
+def prediction_json(
+    question: Question | None,
+    *,
+    score: float,
+    model_version: str,
+    probabilities: Sequence[float] = (),
+    show: bool = False,
+) -> dict[str, Any]:
+    """One prediction: the guess if it may be shown, and a finite score in 0..1; the lowest score is asked first.
+
+    Args:
+        question: what the task asks; None for a task that is not ours.
+        score: 1 - informativeness; 1.0 for what need not be asked.
+        model_version: as Label Studio's project has it.
+        probabilities: P(same) of each candidate, (K,); the guess is made from them.
+        show: whether the desk shows guesses. Re-check and verification questions never do.
+    """
+    shown = show and question is not None and question.purpose not in (Purpose.RECHECK, Purpose.VERIFY)
+    result = _guess(question, probabilities) if question is not None and shown else []
+    return {"result": result, "score": untrusted.finite(score, 1.0), "model_version": model_version}
+
+
+def _guess(question: Question, probabilities: Sequence[float]) -> list[dict[str, Any]]:
+    if len(probabilities) != len(question.candidates):
+        return []
+    if question.kind is QuestionKind.PAIR:
+        return results.pair_result(results.SAME if probabilities[0] >= 0.5 else results.DIFFERENT)
+    return results.screen_result([c for c, p in zip(question.candidates, probabilities, strict=True) if p >= 0.5])
