@@ -6,6 +6,7 @@ the bodies are never read. Others import every name of the wire from here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ __all__ = [
     "TasksDeleted",
     "TrainingRequested",
     "WireTask",
+    "event_from_json",
     "parse_event",
     "parse_setup",
     "parse_submission",
@@ -56,39 +58,21 @@ ABOUT_ANSWERS = frozenset(
 """Actions after which the answers are other than before; a webhook may send them without saying more."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something Label Studio told us. Every subclass has ``project``, Label Studio's project id, 0 if it was not said."""
+    """Something Label Studio told us about one desk."""
 
-    project: int
+    desk: str = ""
+    project: int = 0
+    """Label Studio's project id, 0 if it was not said."""
 
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        raise NotImplementedError
+    def to_json(self) -> str:
+        """For the event stream; ASCII, so that no text of a stranger's can make it unsendable."""
+        fields = {"type": type(self).__name__, "desk": self.desk, "project": self.project, **self._content()}
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
-    @staticmethod
-    def from_json(value: Any) -> Event:
-        """Inverse of :meth:`to_json`.
-
-        Raises:
-            InputError: it is none of the events that are kept in a stream.
-        """
-        found = untrusted.mapping(value, "event")
-        project = untrusted.whole(found.get("project"), "event.project")
-        match found.get("type"):
-            case "submitted":
-                kept = untrusted.items(found.get("submissions"), "event.submissions")
-                return Submitted(tuple(Submission.from_json(item) for item in kept), project)
-            case "deleted":
-                return Deleted(_ids(found.get("annotations"), "event.annotations"), project)
-            case "tasks-deleted":
-                return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), project)
-            case "training-requested":
-                return TrainingRequested(project)
-            case "reconcile-requested":
-                return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project)
-        raise InputError(
-            "an event of unknown type; expected one that this version wrote; trim the stream or update PAL"
-        )
+    def _content(self) -> dict[str, Any]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -96,12 +80,9 @@ class Submitted(Event):
     """Annotations were created or updated, skips among them."""
 
     submissions: tuple[Submission, ...]
-    project: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        kept = [submission.to_json() for submission in self.submissions]
-        return {"type": "submitted", "submissions": kept, "project": self.project}
+    def _content(self) -> dict[str, Any]:
+        return {"submissions": [submission.to_json() for submission in self.submissions]}
 
 
 @dataclass(frozen=True)
@@ -109,11 +90,9 @@ class Deleted(Event):
     """Annotations were deleted; Label Studio says no more than their ids."""
 
     annotations: tuple[int, ...]
-    project: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        return {"type": "deleted", "annotations": list(self.annotations), "project": self.project}
+    def _content(self) -> dict[str, Any]:
+        return {"annotations": list(self.annotations)}
 
 
 @dataclass(frozen=True)
@@ -121,22 +100,14 @@ class TasksDeleted(Event):
     """Tasks were deleted, and their annotations with them, about which nothing is sent."""
 
     tasks: tuple[int, ...]
-    project: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        return {"type": "tasks-deleted", "tasks": list(self.tasks), "project": self.project}
+    def _content(self) -> dict[str, Any]:
+        return {"tasks": list(self.tasks)}
 
 
 @dataclass(frozen=True)
 class TrainingRequested(Event):
     """Somebody pressed "Start training"."""
-
-    project: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        return {"type": "training-requested", "project": self.project}
 
 
 @dataclass(frozen=True)
@@ -144,11 +115,9 @@ class ReconcileRequested(Event):
     """Something changed and we were not told what: Label Studio has to be asked."""
 
     reason: str
-    project: int = 0
 
-    def to_json(self) -> dict[str, Any]:
-        """For the event stream."""
-        return {"type": "reconcile-requested", "reason": self.reason, "project": self.project}
+    def _content(self) -> dict[str, Any]:
+        return {"reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -156,7 +125,6 @@ class ProjectUpdated(Event):
     """The project's settings changed, perhaps its labelling config; not kept in the stream."""
 
     label_config: str
-    project: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,11 +132,34 @@ class Ignored(Event):
     """An action that says nothing to us; not kept in the stream."""
 
     action: str
-    project: int = 0
 
 
-def parse_event(body: Any) -> Event:
-    """Read a webhook's body.
+def event_from_json(text: str) -> Event:
+    """Inverse of :meth:`Event.to_json`.
+
+    Raises:
+        InputError: it is none of the events that are kept in a stream.
+    """
+    found = untrusted.mapping(untrusted.decode(text.encode("utf-8", "replace")), "event")
+    project = untrusted.whole(found.get("project"), "event.project")
+    desk = untrusted.text(found.get("desk"), "event.desk")
+    match found.get("type"):
+        case "Submitted":
+            kept = untrusted.items(found.get("submissions"), "event.submissions")
+            return Submitted(tuple(Submission.from_json(item) for item in kept), desk=desk, project=project)
+        case "Deleted":
+            return Deleted(_ids(found.get("annotations"), "event.annotations"), desk=desk, project=project)
+        case "TasksDeleted":
+            return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), desk=desk, project=project)
+        case "TrainingRequested":
+            return TrainingRequested(desk=desk, project=project)
+        case "ReconcileRequested":
+            return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), desk=desk, project=project)
+    raise InputError("an event of unknown type; expected one that this version wrote; update PAL, or run `pal sync`")
+
+
+def parse_event(body: Any, desk: str = "") -> Event:
+    """Read a webhook's body; ``desk`` is whose it is.
 
     Raises:
         InputError: not an object with an action, or something in it has another type than Label Studio gives it.
@@ -176,23 +167,23 @@ def parse_event(body: Any) -> Event:
     found = untrusted.mapping(body, "the body")
     action = untrusted.text(found.get("action"), "action", 100)
     project = project_id(found.get("project"))
-    event: Event = Ignored(action, project)
+    event: Event = Ignored(action, desk=desk, project=project)
     match action:
         case "ANNOTATION_CREATED" | "ANNOTATION_UPDATED" | "ANNOTATIONS_CREATED" if "annotation" in found:
-            event = Submitted(_submissions(found["annotation"], found.get("task")), project)
+            event = Submitted(_submissions(found["annotation"], found.get("task")), desk=desk, project=project)
         case "ANNOTATIONS_DELETED" if "annotations" in found:
-            event = Deleted(_ids(found["annotations"], "annotations"), project)
+            event = Deleted(_ids(found["annotations"], "annotations"), desk=desk, project=project)
         case "TASKS_DELETED" if "tasks" in found:
-            event = TasksDeleted(_ids(found["tasks"], "tasks"), project)
+            event = TasksDeleted(_ids(found["tasks"], "tasks"), desk=desk, project=project)
         case "START_TRAINING":
-            event = TrainingRequested(project)
+            event = TrainingRequested(desk=desk, project=project)
         case "PROJECT_UPDATED":
-            event = ProjectUpdated(_label_config(found.get("project")), project)
+            event = ProjectUpdated(_label_config(found.get("project")), desk=desk, project=project)
         case "TASKS_CREATED" if _annotated(found.get("tasks")):
             # Annotations that arrive inside an import are announced by this alone.
-            event = ReconcileRequested("tasks were imported with annotations", project)
+            event = ReconcileRequested("tasks were imported with annotations", desk=desk, project=project)
         case _ if action in ABOUT_ANSWERS:
-            event = ReconcileRequested(f"{action} without its content", project)
+            event = ReconcileRequested(f"{action} without its content", desk=desk, project=project)
     return event
 
 

@@ -91,6 +91,8 @@ class SetupRequest:
 
     project: int
     """Label Studio's project id, 0 if it was not said."""
+    url_project: str
+    """The same with the time at which the project was made, as Label Studio spells it: ``"2.1795296157"``."""
     label_config: str
     hostname: str
 
@@ -119,8 +121,10 @@ def parse_setup(body: Any) -> SetupRequest:
         InputError: not an object, or a field of another type than Label Studio gives it.
     """
     found = untrusted.mapping(body, "the body")
+    project = untrusted.first(found.get("project"), "")
     return SetupRequest(
-        project=project_id(found.get("project")),
+        project=project_id(project),
+        url_project=project if isinstance(project, str) else "",
         label_config=untrusted.text(untrusted.first(found.get("schema"), ""), "schema", MAX_CONFIG_CHARACTERS),
         hostname=untrusted.text(untrusted.first(found.get("hostname"), ""), "hostname"),
     )
