@@ -6,7 +6,6 @@ the bodies are never read. Others import every name of the wire from here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,16 +59,14 @@ ABOUT_ANSWERS = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something Label Studio told us about one desk."""
+    """Something Label Studio told us; whose desk it was about is known from the URL."""
 
-    desk: str = ""
     project: int = 0
     """Label Studio's project id, 0 if it was not said."""
 
-    def to_json(self) -> str:
-        """For the event stream; ASCII, so that no text of a stranger's can make it unsendable."""
-        fields = {"type": type(self).__name__, "desk": self.desk, "project": self.project, **self._content()}
-        return json.dumps(fields, separators=(",", ":"), allow_nan=False)
+    def to_json(self) -> dict[str, Any]:
+        """For the event stream."""
+        return {"type": type(self).__name__, "project": self.project, **self._content()}
 
     def _content(self) -> dict[str, Any]:
         return {}
@@ -134,32 +131,31 @@ class Ignored(Event):
     action: str
 
 
-def event_from_json(text: str) -> Event:
+def event_from_json(value: Any) -> Event:
     """Inverse of :meth:`Event.to_json`.
 
     Raises:
         InputError: it is none of the events that are kept in a stream.
     """
-    found = untrusted.mapping(untrusted.decode(text.encode("utf-8", "replace")), "event")
+    found = untrusted.mapping(value, "event")
     project = untrusted.whole(found.get("project"), "event.project")
-    desk = untrusted.text(found.get("desk"), "event.desk")
     match found.get("type"):
         case "Submitted":
             kept = untrusted.items(found.get("submissions"), "event.submissions")
-            return Submitted(tuple(Submission.from_json(item) for item in kept), desk=desk, project=project)
+            return Submitted(tuple(Submission.from_json(item) for item in kept), project=project)
         case "Deleted":
-            return Deleted(_ids(found.get("annotations"), "event.annotations"), desk=desk, project=project)
+            return Deleted(_ids(found.get("annotations"), "event.annotations"), project=project)
         case "TasksDeleted":
-            return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), desk=desk, project=project)
+            return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), project=project)
         case "TrainingRequested":
-            return TrainingRequested(desk=desk, project=project)
+            return TrainingRequested(project=project)
         case "ReconcileRequested":
-            return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), desk=desk, project=project)
+            return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project=project)
     raise InputError("an event of unknown type; expected one that this version wrote; update PAL, or run `pal sync`")
 
 
-def parse_event(body: Any, desk: str = "") -> Event:
-    """Read a webhook's body; ``desk`` is whose it is.
+def parse_event(body: Any) -> Event:
+    """Read a webhook's body.
 
     Raises:
         InputError: not an object with an action, or something in it has another type than Label Studio gives it.
@@ -167,23 +163,23 @@ def parse_event(body: Any, desk: str = "") -> Event:
     found = untrusted.mapping(body, "the body")
     action = untrusted.text(found.get("action"), "action", 100)
     project = project_id(found.get("project"))
-    event: Event = Ignored(action, desk=desk, project=project)
+    event: Event = Ignored(action, project=project)
     match action:
         case "ANNOTATION_CREATED" | "ANNOTATION_UPDATED" | "ANNOTATIONS_CREATED" if "annotation" in found:
-            event = Submitted(_submissions(found["annotation"], found.get("task")), desk=desk, project=project)
+            event = Submitted(_submissions(found["annotation"], found.get("task")), project=project)
         case "ANNOTATIONS_DELETED" if "annotations" in found:
-            event = Deleted(_ids(found["annotations"], "annotations"), desk=desk, project=project)
+            event = Deleted(_ids(found["annotations"], "annotations"), project=project)
         case "TASKS_DELETED" if "tasks" in found:
-            event = TasksDeleted(_ids(found["tasks"], "tasks"), desk=desk, project=project)
+            event = TasksDeleted(_ids(found["tasks"], "tasks"), project=project)
         case "START_TRAINING":
-            event = TrainingRequested(desk=desk, project=project)
+            event = TrainingRequested(project=project)
         case "PROJECT_UPDATED":
-            event = ProjectUpdated(_label_config(found.get("project")), desk=desk, project=project)
+            event = ProjectUpdated(_label_config(found.get("project")), project=project)
         case "TASKS_CREATED" if _annotated(found.get("tasks")):
             # Annotations that arrive inside an import are announced by this alone.
-            event = ReconcileRequested("tasks were imported with annotations", desk=desk, project=project)
+            event = ReconcileRequested("tasks were imported with annotations", project=project)
         case _ if action in ABOUT_ANSWERS:
-            event = ReconcileRequested(f"{action} without its content", desk=desk, project=project)
+            event = ReconcileRequested(f"{action} without its content", project=project)
     return event
 
 
