@@ -1,0 +1,87 @@
+"""From answers and prior neighbours to the weights that training uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.learning.batches import TrainingGraph
+from pal_backend.core.neighbours import Space
+from pal_backend.core.vocabulary import Answer, Pair
+
+PRIOR_WEIGHT = 0.3
+"""Weight of an edge to a prior neighbour that is surely the same; an edge between views has 1 (GPS-SSL as one graph)."""
+PRECISION_BELIEF = (4.0, 1.0)
+"""Beta prior on the share of neighbours that are the same, before anybody was asked."""
+NEIGHBOURS = 10
+"""Strongest edges kept of each sample."""
+
+
+def build_training_graph(space: Space, answers: Iterable[Answer]) -> TrainingGraph:
+    """The signed graph that a set of answers and the neighbours in a space give; unknown samples are left out.
+
+    Prior edges weigh ``PRIOR_WEIGHT * precision * w``, where the precision is measured: of the answered pairs that are
+    neighbours in the space, the share that people called the same. An answered pair weighs 2 sigmoid(l) - 1 with l the
+    log-odds of its answers alone: the prior must not count twice.
+
+    Args:
+        space: the samples, in the order of the training images, and their neighbour graph.
+        answers: those to train on, without the pairs held out.
+    """
+    answered = SimilarityGraph.of(answers)
+    index = space.index
+    pairs, weights = _weighted(answered, index)
+    roots = {root: number for number, root in enumerate(sorted(set(answered.component.values())))}
+    components = np.full(len(space.sample_ids), -1, np.int64)
+    for sample, root in answered.component.items():
+        if sample in index:
+            components[index[sample]] = roots[root]
+    cannot = np.array(sorted((roots[a], roots[b]) for a, b in answered.cannot), np.int64).reshape(-1, 2)
+    near = strongest(space.graph, NEIGHBOURS)
+    precision = measured_precision(near, pairs, weights)
+    return TrainingGraph(
+        prior=sparse.csr_array(near * np.float32(PRIOR_WEIGHT * precision)),
+        pairs=pairs,
+        signed=np.tanh(weights / 2.0).astype(np.float32),  # 2 sigmoid(l) - 1
+        components=components,
+        cannot=cannot,
+    )
+
+
+def measured_precision(graph: sparse.csr_array, pairs: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """Share of neighbours that are the same: Beta posterior mean over the answered pairs that are edges of ``graph``.
+
+    Questions are asked where things are unclear, so this leans to the low side: the prior gets too little trust rather
+    than too much.
+    """
+    near = np.asarray(graph[pairs[:, 0], pairs[:, 1]]).reshape(-1) > 0 if len(pairs) else np.empty(0, bool)
+    same, different = PRECISION_BELIEF
+    same += float((weights[near] > 0).sum())
+    different += float((weights[near] < 0).sum())
+    return same / (same + different)
+
+
+def strongest(graph: sparse.csr_array, count: int) -> sparse.csr_array:
+    """The ``count`` strongest edges of each sample, kept if either end keeps them."""
+    lengths = np.diff(graph.indptr)
+    rows = np.repeat(np.arange(graph.shape[0]), lengths)
+    order = np.lexsort((graph.indices, -graph.data, rows))
+    rank = np.arange(len(order)) - np.repeat(graph.indptr[:-1], lengths)
+    kept = order[rank < count]
+    one_way = sparse.csr_array((graph.data[kept], (rows[kept], graph.indices[kept])), shape=graph.shape)
+    return sparse.csr_array(one_way.maximum(one_way.T))
+
+
+def _weighted(graph: SimilarityGraph, index: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows and log-odds of the pairs on which people took a side."""
+    known: list[tuple[Pair, float]] = [
+        (pair, edge.weight)
+        for pair, edge in graph.edges.items()
+        if edge.weight != 0.0 and pair.first in index and pair.second in index
+    ]
+    pairs = np.array([(index[pair.first], index[pair.second]) for pair, _ in known], np.int64).reshape(-1, 2)
+    return pairs, np.array([weight for _, weight in known], np.float64)

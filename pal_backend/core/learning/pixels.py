@@ -1,0 +1,42 @@
+"""Features before any training: principal components of the pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_SIDE = 16
+"""Images are averaged down to at most this side first: the strongest components are coarse, and the cost is cubic."""
+
+
+def pca_features(images: NDArray[np.uint8], dim: int = 50) -> NDArray[np.float32]:
+    """The strongest principal components of the images' pixels.
+
+    Deterministic: each component's largest loading is made positive.
+
+    Args:
+        images: uint8 (N, S, S, C).
+        dim: components; fewer where N or the number of pixels is smaller.
+
+    Returns:
+        float32 (N, min(dim, N, pixels)), centred, in units of the full pixel range; not whitened, so that distances are
+        those of the images.
+    """
+    from sklearn.decomposition import PCA
+
+    x = _shrunk(images).reshape(len(images), -1)
+    pca = PCA(n_components=min(dim, *x.shape), random_state=0)
+    features = pca.fit_transform(x)
+    loadings = pca.components_
+    signs = np.sign(loadings[np.arange(len(loadings)), np.abs(loadings).argmax(axis=1)])
+    return np.ascontiguousarray(features * np.where(signs == 0, 1.0, signs), np.float32)
+
+
+def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Block means, float32 (N, s, s, C) in [0, 1], s at most MAX_SIDE; a rest that fills no block is cut off."""
+    n, side, _, channels = images.shape
+    block = -(-side // MAX_SIDE)
+    small = side // block
+    cut = images[:, : small * block, : small * block]
+    blocks = cut.reshape(n, small, block, small, block, channels)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32) / np.float32(255.0), np.float32)

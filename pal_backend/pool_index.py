@@ -1,0 +1,175 @@
+"""What an ingested pool holds, as web and workers read it: samples, their files, their small images. numpy only."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.vocabulary import SampleId
+from pal_backend.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from pal_backend.store.artefacts import Artefacts
+
+MAX_FILE_BYTES = 50_000_000
+"""Larger files are not read."""
+SIGNATURE_BYTES = 16
+"""How many first bytes :func:`content_type` needs."""
+
+
+@dataclass(frozen=True)
+class PoolSample:
+    """One image of the pool; identical files are one sample with several paths."""
+
+    id: SampleId
+    paths: tuple[str, ...]
+    """Relative to the pool, with forward slashes, sorted; of a missing sample the last ones known."""
+    width: int
+    """Pixels, as a person sees the image."""
+    height: int
+    missing: bool = False
+    """No file holds it any more. It keeps its row, so that rows of model versions stay what they were."""
+
+
+class Quarantined(NamedTuple):
+    """A file that was set aside and is never served."""
+
+    path: str
+    reason: str
+
+
+def pool_file(project: str, name: str) -> str:
+    """Path of a file of the pool within the artefact folder."""
+    return f"projects/{project}/pool/{name}"
+
+
+def quarantine_file(project: str) -> str:
+    """Path of the list of files set aside."""
+    return f"projects/{project}/quarantine.jsonl"
+
+
+def load_samples(artefacts: Artefacts, project: str) -> list[PoolSample]:
+    """The samples of the pool; their order never changes, new ones are appended.
+
+    Raises:
+        NotFoundError: the pool was never ingested.
+    """
+    rows = read_lines(artefacts, pool_file(project, "samples.jsonl"))
+    return [PoolSample(**{**row, "paths": tuple(row["paths"])}) for row in rows]
+
+
+def load_images(artefacts: Artefacts, project: str) -> NDArray[np.uint8]:
+    """The small images, uint8 (N, S, S, C) with C 1 or 3, row by row those of :func:`load_samples`.
+
+    Raises:
+        NotFoundError: the pool was never ingested.
+    """
+    from safetensors.numpy import load
+
+    count = len(load_samples(artefacts, project))
+    images: NDArray[np.uint8] = load(artefacts.read(pool_file(project, "images.safetensors")))["images"]
+    # Images are written before samples: after a crash between the two there are rows that no sample names yet.
+    return images[:count]
+
+
+def load_quarantine(artefacts: Artefacts, project: str) -> list[Quarantined]:
+    """Files of the pool that were set aside, by path; empty if the pool was never ingested."""
+    try:
+        rows = read_lines(artefacts, quarantine_file(project))
+    except NotFoundError:
+        return []
+    return [Quarantined(row["path"], row["reason"]) for row in rows]
+
+
+def read_lines(artefacts: Artefacts, path: str) -> list[Any]:
+    """JSON objects, one a line."""
+    return [json.loads(line) for line in artefacts.read(path).decode().splitlines()]
+
+
+def write_lines(artefacts: Artefacts, path: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a file by JSON objects, one a line."""
+    artefacts.write_file(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def first_paths(samples: Sequence[PoolSample]) -> dict[SampleId, str]:
+    """The file that shows each sample; samples without a file are left out."""
+    return {sample.id: sample.paths[0] for sample in samples if not sample.missing}
+
+
+def read_inside(root: Path, relative: str, limit: int = MAX_FILE_BYTES) -> bytes:
+    """Content of a regular file of the pool, never of one outside it.
+
+    A link within the pool is followed, one that leads out is refused. Every part of the resolved path is opened without
+    following links, so that a folder swapped for a link between check and opening is refused too.
+
+    Raises:
+        InputError: the path leads out of the pool, is no regular file, or holds more than ``limit`` bytes.
+        NotFoundError: there is no such file.
+    """
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or "\0" in relative:
+        raise InputError(f"{relative!r} is not a path inside the pool; expected one such as 'cats/1.png'")
+    try:
+        base = root.resolve(strict=True)
+        target = base.joinpath(*parts).resolve(strict=True)
+        if not target.is_relative_to(base):
+            raise InputError(f"{relative} is a link that leads out of the pool; copy the file into the pool")
+        with os.fdopen(_open_plain(base, target.relative_to(base).parts), "rb") as file:
+            return _read(file.fileno(), relative, limit)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFoundError(f"{relative} is not in the pool any more") from None
+    except (OSError, RuntimeError) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        raise InputError(f"{relative} cannot be read: {reason}") from None
+
+
+def _open_plain(base: Path, parts: Sequence[str]) -> int:
+    folder = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for number, part in enumerate(parts, start=1):
+        # O_NONBLOCK: opening a named pipe must not wait for a writer.
+        kind = os.O_NONBLOCK if number == len(parts) else os.O_DIRECTORY
+        try:
+            inner = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | kind, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = inner
+    return folder
+
+
+def _read(descriptor: int, relative: str, limit: int) -> bytes:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise InputError(f"{relative} is not a regular file")
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := os.read(descriptor, 1 << 20):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit:
+            raise InputError(
+                f"{relative} is larger than the {limit / 1e6:g} MB that an image may have; make it smaller"
+            )
+    return b"".join(chunks)
+
+
+def content_type(head: bytes) -> str | None:
+    """Media type of an image we accept, told by its first :data:`SIGNATURE_BYTES` bytes; None for anything else."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    # "BM" alone would be any text that begins so: bytes 6-9 are reserved and zero in every bitmap.
+    if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
+        return "image/bmp"
+    return None
