@@ -25,9 +25,11 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY label_config label_config
 COPY pal_backend pal_backend
 COPY worker worker
+# In two steps: what s3:// needs is not in the lock file, and asks for an older python-dateutil than is locked.
 RUN python3 -m venv --system-site-packages /opt/pal/environment \
     && /opt/pal/environment/bin/pip install --no-cache-dir --extra-index-url "${TORCH_INDEX}" \
-        --constraint requirements.lock ".[s3]" \
+        --constraint requirements.lock . \
+    && /opt/pal/environment/bin/pip install --no-cache-dir ".[s3]" \
     && rm -rf /opt/pal/source/build
 
 ENV PATH=/opt/pal/environment/bin:${PATH} \
