@@ -15,6 +15,8 @@ from pal_backend.errors import InputError
 from pal_backend.wire_submissions import Submission, parse_submission, to_annotation
 from pal_backend.wire_tasks import (
     MAX_CONFIG_CHARACTERS,
+    Guess,
+    Predictions,
     PredictRequest,
     SetupRequest,
     TaskMeta,
@@ -22,6 +24,7 @@ from pal_backend.wire_tasks import (
     parse_setup,
     parse_tasks,
     prediction_json,
+    predictions_json,
     project_id,
     task_json,
 )
@@ -29,8 +32,10 @@ from pal_backend.wire_tasks import (
 __all__ = [
     "Deleted",
     "Event",
+    "Guess",
     "Ignored",
     "PredictRequest",
+    "Predictions",
     "ProjectUpdated",
     "ReconcileRequested",
     "SetupRequest",
@@ -45,7 +50,10 @@ __all__ = [
     "parse_setup",
     "parse_submission",
     "parse_tasks",
+    "parse_train",
     "prediction_json",
+    "predictions_json",
+    "receipt_json",
     "task_json",
     "to_annotation",
 ]
@@ -181,6 +189,25 @@ def parse_event(body: Any) -> Event:
         case _ if action in ABOUT_ANSWERS:
             event = ReconcileRequested(f"{action} without its content", project=project)
     return event
+
+
+def parse_train(body: Any) -> TrainingRequested:
+    """Read ``POST /train``, which Label Studio used before it sent START_TRAINING to the webhook.
+
+    Raises:
+        InputError: not an object, or its project is none.
+    """
+    return TrainingRequested(project=project_id(untrusted.mapping(body, "the body").get("project")))
+
+
+def receipt_json(event: Event, entry: str) -> dict[str, str]:
+    """The body that answers a webhook; Label Studio keeps the job id of a training it asked for.
+
+    Args:
+        event: what was sent.
+        entry: id of the event in the stream; empty if it was not kept.
+    """
+    return {"job": f"train-{entry}"} if isinstance(event, TrainingRequested) else {"status": "ok"}
 
 
 def _submissions(annotation: Any, task: Any) -> tuple[Submission, ...]:

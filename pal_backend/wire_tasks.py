@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from label_config import render, results
+from label_config.parse import ConfigShape, read_config
 from pal_backend import untrusted
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
 from pal_backend.errors import InputError
@@ -179,6 +180,48 @@ def task_json(
     return {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What we think about one task."""
+
+    question: Question | None
+    """What the task asks; None for a task that is not ours."""
+    score: float
+    """1 - informativeness; 1.0 for what need not be asked."""
+    probabilities: tuple[float, ...] = ()
+    """P(same) of each candidate, (K,); empty where nothing is known."""
+    show: bool = False
+    """Whether the desk shows guesses to its annotators."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answer to ``POST /predict``: one guess for each task, in order."""
+
+    guesses: tuple[Guess, ...]
+    model_version: str
+
+
+def predictions_json(predictions: Predictions, label_config: str) -> dict[str, Any]:
+    """The body that answers ``POST /predict``; a guess that the config sent along cannot hold is left out."""
+    try:
+        config = read_config(label_config)
+    except ValueError:
+        config = ConfigShape(None, {})
+    results_json = [
+        prediction_json(
+            guess.question,
+            score=guess.score,
+            model_version=predictions.model_version,
+            probabilities=guess.probabilities,
+            show=guess.show,
+            config=config,
+        )
+        for guess in predictions.guesses
+    ]
+    return {"results": results_json, "model_version": predictions.model_version}
+
+
 def prediction_json(
     question: Question | None,
     *,
@@ -186,6 +229,7 @@ def prediction_json(
     model_version: str,
     probabilities: Sequence[float] = (),
     show: bool = False,
+    config: ConfigShape | None = None,
 ) -> dict[str, Any]:
     """One prediction: the guess if it may be shown, and a finite score in 0..1; the lowest score is asked first.
 
@@ -195,9 +239,12 @@ def prediction_json(
         model_version: as Label Studio's project has it.
         probabilities: P(same) of each candidate, (K,); the guess is made from them.
         show: whether the desk shows guesses. Re-check and verification questions never do.
+        config: the labelling config the guess must fit, if it is at hand.
     """
     shown = show and question is not None and question.purpose not in (Purpose.RECHECK, Purpose.VERIFY)
     result = _guess(question, probabilities) if question is not None and shown else []
+    if config is not None and not config.fits(result):
+        result = []
     return {"result": result, "score": untrusted.finite(score, 1.0), "model_version": model_version}
 
 

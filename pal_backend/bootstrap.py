@@ -1,0 +1,70 @@
+"""Builds the web side's objects: the one place where they meet."""
+
+from __future__ import annotations
+
+import time
+
+import uvicorn
+from fastapi import FastAPI
+
+from pal_backend.app import create_app
+from pal_backend.credentials import Credentials
+from pal_backend.gate import Gate
+from pal_backend.media import MediaFiles, MediaLinks
+from pal_backend.queues import Queues
+from pal_backend.service import Service
+from pal_backend.settings import Settings
+from pal_backend.store.stores import Stores
+
+REDIS_SECONDS = 2.0
+"""Longest wait for one reply of Redis: Label Studio gives up on a webhook after 1 second, so a worker's patience is no use."""
+SHUTDOWN_SECONDS = 5
+"""How long requests under way may take to end when the server is stopped."""
+
+
+def build_service(settings: Settings) -> Service:
+    """The service that these settings name. Connects to nothing yet.
+
+    Raises:
+        ConfigError: a setting or the file of secrets cannot be used.
+    """
+    credentials = Credentials.load_or_create(settings)
+    stores = Stores.open(settings, timeout_s=REDIS_SECONDS)
+    return Service(
+        stores=stores,
+        queues=Queues(settings.redis_url),
+        links=MediaLinks(credentials.media_key, settings.public),
+        files=MediaFiles(stores.artefacts, time.monotonic),
+    )
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The ASGI app that these settings name.
+
+    Raises:
+        ConfigError: a setting or the file of secrets cannot be used.
+    """
+    gate = Gate(Credentials.load_or_create(settings), settings.max_body_bytes)
+    return create_app(build_service(settings), gate, time.time)
+
+
+def app_from_environment() -> FastAPI:
+    """For ``uvicorn --factory pal_backend.bootstrap:app_from_environment``."""
+    return build_app(Settings.from_env())
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, in this process."""
+    config = uvicorn.Config(
+        build_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        access_log=False,  # it would write media signatures
+        proxy_headers=False,  # nothing here depends on who the client says it is
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    uvicorn.Server(config).run()
