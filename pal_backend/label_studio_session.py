@@ -1,30 +1,25 @@
 """Signing in to Label Studio: both kinds of token, retries that cannot post twice, and errors that say what to do.
 
-One :class:`httpx.Client` is made here and used by ``label-studio-sdk`` and by our own calls alike, so that tokens are
-renewed in one place. Proxies of the environment are not used. No token ever reaches a message or a log.
+``label-studio-sdk`` and our own calls share one :class:`httpx.Client`, so that tokens are renewed in one place. Proxies of the environment are not used. No token ever reaches a message or a log.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import json
-import re
 import time
-from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from pal_backend.errors import (
-    AccessError,
-    ConfigError,
-    ConflictError,
-    InputError,
-    NotFoundError,
-    PalError,
-    UnavailableError,
-)
+from pal_backend.errors import AccessError, UnavailableError
+from pal_backend.label_studio_errors import error_for, unreachable
+
+if TYPE_CHECKING:
+    from label_studio_sdk.client import LabelStudio as Sdk
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 """Seconds; an import of a few hundred tasks takes less than five."""
@@ -32,15 +27,6 @@ ATTEMPTS = 3
 RENEW_EARLY_S = 30.0
 """An access token lives 300 s; it is renewed this long before its end."""
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"})
-MAX_DETAIL = 300
-_TAG = re.compile(r"<[^<>]*>")
-
-# What Label Studio 1.23.2 bans by itself (core/utils/io.py, validate_ip); the advice leaves out the one net in the way.
-BANNED_SUBNETS = (
-    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),
-    *("192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "::/128", "::1/128", "::ffff:0:0/96"),
-    *("64:ff9b::/96", "2001:0000::/32", "2002::/16", "fc00::/7", "fe80::/10", "ff00::/8"),
-)
 
 
 def token_kind(token: str) -> str:
@@ -82,7 +68,7 @@ class TokenAuth(httpx.Auth):
         response = yield httpx.Request("POST", f"{self._url}/api/token/refresh", json={"refresh": self._token})
         if response.status_code != httpx.codes.OK:
             raise error_for(
-                response.status_code, body_of(response), "signing in with the personal access token", self._url
+                response.status_code, _body(response), "signing in with the personal access token", self._url
             )
         self._access = str(response.json()["access"])
         ends = (_claims(self._access) or {}).get("exp")
@@ -125,121 +111,111 @@ class RetryingTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-def open_client(
-    url: str,
-    token: str,
-    *,
-    transport: httpx.BaseTransport | None = None,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> httpx.Client:
-    """A client that is signed in at ``url``.
+class Session:
+    """A signed-in connection. Nothing is sent until the first call.
 
     Raises:
         AccessError: ``token`` is empty.
     """
-    if not token:
-        raise AccessError(
-            "there is no Label Studio token; make one under Account & Settings, Personal Access Token, "
-            "and set LABEL_STUDIO_API_KEY"
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not token:
+            raise AccessError(
+                "there is no Label Studio token; make one in Label Studio under Account & Settings, "
+                "Personal Access Token, and set LABEL_STUDIO_API_KEY to it"
+            )
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url,
+            auth=TokenAuth(self.url, token, clock),
+            transport=RetryingTransport(transport or httpx.HTTPTransport(), sleep=sleep),
+            timeout=TIMEOUT,
         )
-    return httpx.Client(
-        base_url=url,
-        auth=TokenAuth(url, token, clock),
-        transport=RetryingTransport(transport or httpx.HTTPTransport(), sleep=sleep),
-        timeout=TIMEOUT,
-    )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    @cached_property
+    def sdk(self) -> Sdk:
+        """The official client over this connection; use it inside :meth:`calling`."""
+        from label_studio_sdk.client import LabelStudio as Sdk
+
+        # Our client signs in and tries again; left to itself the SDK would repeat a POST that was carried out.
+        made: Sdk = cast("Any", Sdk)(
+            base_url=self.url, api_key="set-by-the-http-client", httpx_client=self._http, max_retries=0
+        )
+        return made
+
+    @contextmanager
+    def calling(self, doing: str) -> Iterator[None]:
+        """Turn the failures of SDK calls inside into errors of ours; ``doing`` says what is tried."""
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            yield
+        except ApiError as problem:
+            raise error_for(problem.status_code or 500, problem.body, doing, self.url) from None
+        except httpx.TransportError as problem:
+            raise unreachable(problem, doing, self.url) from problem
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """One call; returns the JSON body, or None where there is none.
+
+        Args:
+            method: GET, POST, PATCH or DELETE.
+            path: below the base URL.
+            doing: what is tried, for the message of an error.
+            body: JSON to send.
+            query: query parameters.
+            timeout: seconds; None for the usual.
+        """
+        limit = httpx.USE_CLIENT_DEFAULT if timeout is None else httpx.Timeout(timeout, connect=5.0)
+        try:
+            response = self._http.request(method, path, json=body, params=query, timeout=limit)
+        except httpx.TransportError as problem:
+            raise unreachable(problem, doing, self.url) from problem
+        if not response.is_success:
+            raise error_for(response.status_code, _body(response), doing, self.url)
+        return _body(response)
+
+    def read(self, method: str, path: str, doing: str, **sent: Any) -> Mapping[str, Any]:
+        """As :meth:`send`, where a JSON object has to come back.
+
+        Raises:
+            UnavailableError: something else came back.
+        """
+        found = self.send(method, path, doing, **sent)
+        if not isinstance(found, Mapping):
+            raise UnavailableError(
+                f"{self.url} answered with something that is no JSON object while {doing}; is LABEL_STUDIO_URL right?"
+            )
+        return found
 
 
-def body_of(response: httpx.Response) -> Any:
-    """The JSON body, or None: Label Studio answers some errors with a page."""
+def _body(response: httpx.Response) -> Any:
+    # Label Studio answers some errors with a page, and deletions with nothing.
     try:
         return response.json()
     except ValueError:
         return None
-
-
-def error_for(status: int, body: Any, doing: str, url: str) -> PalError:
-    """The error of our tree for an answer of Label Studio's; the message says what to do."""
-    detail = detail_of(body)
-    if status == httpx.codes.UNAUTHORIZED:
-        return AccessError(
-            f"Label Studio at {url} refused the token while {doing}: {detail or 'no reason given'}; {_token_advice(detail)}"
-        )
-    if status == httpx.codes.FORBIDDEN:
-        if "reserved network address" in detail:
-            return ConfigError(f"Label Studio refused {doing}: {detail}; {address_advice(detail)}")
-        return AccessError(
-            f"this Label Studio account may not do that ({doing}): {detail}; use an account that owns the project"
-        )
-    if status == httpx.codes.NOT_FOUND:
-        return NotFoundError(f"Label Studio at {url} does not know it ({doing}): {detail or 'not found'}")
-    if status == httpx.codes.CONFLICT:
-        return ConflictError(f"Label Studio reports a conflict while {doing}: {detail}")
-    if 300 <= status < 400:
-        return ConfigError(
-            f"{url} answers with a redirect while {doing}; set LABEL_STUDIO_URL to the address it leads to"
-        )
-    if status >= 500:
-        return UnavailableError(
-            f"Label Studio at {url} failed with {status} while {doing}: {detail or 'see its log'}; try again"
-        )
-    return InputError(f"Label Studio refused {doing} ({status}): {detail or 'no reason given'}")
-
-
-def unreachable(problem: Exception, doing: str, url: str) -> UnavailableError:
-    """The error for a request that got no answer."""
-    return UnavailableError(
-        f"Label Studio at {url} cannot be reached while {doing} ({type(problem).__name__}); "
-        "start it, or set LABEL_STUDIO_URL to where it is"
-    )
-
-
-def detail_of(body: Any) -> str:
-    """What Label Studio says is wrong, in one line, without markup."""
-    if not isinstance(body, Mapping):
-        return ""
-    errors = body.get("validation_errors")
-    if isinstance(errors, Mapping) and errors:
-        said = "; ".join(
-            f"{name}: {' '.join(map(str, texts)) if isinstance(texts, list) else texts}"
-            for name, texts in errors.items()
-        )
-    elif "detail" in body:
-        said = str(body["detail"])
-    else:
-        said = "; ".join(f"{name}: {text}" for name, text in body.items())
-    return " ".join(_TAG.sub("", said).split())[:MAX_DETAIL].rstrip(".")
-
-
-def address_advice(detail: str) -> str:
-    """Which settings of Label Studio's let it talk to us, and to nothing else that is private."""
-    blocked = detail.rpartition("block:")[2].strip(" )")
-    rest = [net for net in BANNED_SUBNETS if not _overlap(net, blocked)]
-    return (
-        f"start Label Studio with USE_DEFAULT_BANNED_SUBNETS=false USER_ADDITIONAL_BANNED_SUBNETS={','.join(rest)} "
-        f"(its own list without {blocked or 'the network of the backend'}; ban parts of that network again as narrowly as you can)"
-    )
-
-
-def _token_advice(detail: str) -> str:
-    if "legacy token" in detail:
-        return (
-            "make a personal access token (Account & Settings, Personal Access Token) and set LABEL_STUDIO_API_KEY to it, "
-            "or switch legacy tokens on (Organization, API Tokens Settings)"
-        )
-    return (
-        "set LABEL_STUDIO_API_KEY to a personal access token, copied whole (Account & Settings, Personal Access Token; "
-        "it is shown once), or to a legacy token if the organization allows those"
-    )
-
-
-def _overlap(net: str, blocked: str) -> bool:
-    try:
-        one, other = ipaddress.ip_network(net), ipaddress.ip_network(blocked)
-    except ValueError:
-        return False
-    return one.version == other.version and one.overlaps(other)
 
 
 def _claims(token: str) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ def running_label_studio(
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  one system call, nothing that takes a lock
         )
     try:
         _wait_until_up(url, process, data, seconds)
