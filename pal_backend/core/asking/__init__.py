@@ -1,1 +1,1 @@
-"""Choosing the questions whose answers teach most: score, then select."""
+"""Choosing questions: a strategy scores candidates, a selection takes those that are good together."""

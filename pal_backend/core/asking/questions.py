@@ -1,0 +1,85 @@
+"""From scored candidates to questions, and what a question that is already open is worth now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pal_backend.core.asking.repspread import doubt
+from pal_backend.core.asking.screens import select_screens
+from pal_backend.core.asking.selection import select
+from pal_backend.core.asking.state import Candidates, State
+from pal_backend.core.posterior import SURE
+from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
+
+SETTLED_DOUBT = 0.05
+"""A re-check is moot once its sample is in less doubt than this."""
+
+
+def make_pairs(state: State, scored: Candidates, count: int) -> list[Question]:
+    """Up to ``count`` pair questions: the representative is the anchor, the sample to be placed the candidate."""
+    chosen = select(scored, state.space, count, state.open_rows)
+    return [_question(state, QuestionKind.PAIR, int(scored.right[m]), [int(scored.left[m])]) for m in chosen]
+
+
+def make_screens(state: State, scored: Candidates, count: int, size: int) -> list[Question]:
+    """Up to ``count`` screens of up to ``size`` candidates."""
+    screens = select_screens(scored, state.space, count, size, sorted(state.open_rows))
+    return [
+        _question(state, QuestionKind.SCREEN, anchor, [int(scored.left[m]) for m in chosen])
+        for anchor, chosen in screens
+    ]
+
+
+def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], bool]:
+    """Informativeness now (0..1), P(same) of each candidate, and whether it is moot.
+
+    Informativeness rises with the doubt about the candidates and is highest where P(same) is one half. A question with
+    a sample that the space does not know is moot.
+    """
+    index = state.space.index
+    if any(sample not in index for sample in question.samples):
+        return 0.0, (0.5,) * len(question.candidates), True
+    anchor = index[question.anchor]
+    rows = [index[sample] for sample in question.candidates]
+    same = _same(state, anchor, rows)
+    doubts = doubt(state)[rows]
+    moot = _moot(state, question, doubts.tolist())
+    spread = np.sqrt(4.0 * np.asarray(same) * (1.0 - np.asarray(same)))
+    score = float((doubts * spread).sum())
+    return (0.0 if moot else score / (1.0 + score)), same, moot
+
+
+def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
+    known = state.beliefs.probabilities[:, :-1].astype(np.float32)
+    p = np.einsum("k,nk->n", known[anchor], known[list(rows)], dtype=np.float64)
+    return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
+
+
+def _settled(state: State, a: SampleId, b: SampleId) -> bool:
+    return state.graph.joined(a, b) or state.graph.apart(a, b)
+
+
+def _moot(state: State, question: Question, doubts: Sequence[float]) -> bool:
+    if question.purpose is Purpose.VERIFY:
+        return False
+    if question.purpose is Purpose.RECHECK:
+        return max(doubts) < SETTLED_DOUBT
+    return all(_settled(state, question.anchor, candidate) for candidate in question.candidates)
+
+
+def _question(state: State, kind: QuestionKind, anchor: int, rows: Sequence[int]) -> Question:
+    ids = state.space.sample_ids
+    samples = tuple(ids[row] for row in rows)
+    placed = state.beliefs.placed
+    if any(_settled(state, ids[anchor], sample) for sample in samples):
+        purpose = Purpose.RECHECK
+    elif placed[anchor] >= 0 and any(placed[row] >= 0 for row in rows):
+        purpose = Purpose.MERGE
+    else:
+        purpose = Purpose.PLACE
+    again = max(state.times_asked(anchor, row) for row in rows)
+    bare = Question(kind, ids[anchor], samples, purpose, round=again)
+    informativeness, same, _ = worth(state, bare)
+    return Question(kind, ids[anchor], samples, purpose, same, informativeness, again)

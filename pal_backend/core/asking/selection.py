@@ -1,0 +1,52 @@
+"""Which of the scored candidates to ask: the best, then the best of what is left once that one is being asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.asking.state import Candidates
+from pal_backend.core.neighbours import Space
+
+NEAR = 0.9
+"""Share of a sample's score lost when the very nearest neighbour is in an open question."""
+
+
+def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable[int] = ()) -> list[int]:
+    """Indices of up to ``count`` candidates that are good together, best first.
+
+    Each sample is placed by one question at a time, and neighbours of a sample in an open question count less, because
+    its answer will tell about them too. Ties go to the smaller sample ids.
+
+    Args:
+        candidates: what to choose from.
+        space: for the neighbour graph.
+        count: at most so many.
+        open_rows: rows that open questions are about to place.
+    """
+    keep = np.ones(len(space.sample_ids))
+    for row in open_rows:
+        _spend(keep, space, row)
+    order = sorted(
+        range(len(candidates.left)),
+        key=lambda m: (space.sample_ids[candidates.left[m]], space.sample_ids[candidates.right[m]]),
+    )
+    chosen: list[int] = []
+    left = candidates.left[order]
+    scores = candidates.scores[order]
+    while len(chosen) < count and len(order):
+        now = scores * keep[left]
+        best = int(now.argmax())
+        if now[best] <= 0.0:
+            break
+        chosen.append(order[best])
+        _spend(keep, space, int(left[best]))
+    return chosen
+
+
+def _spend(keep: NDArray[np.float64], space: Space, row: int) -> None:
+    keep[row] = 0.0
+    near = space.neighbours(row)
+    keep[near] *= 1.0 - NEAR * space.graph.data[space.graph.indptr[row] : space.graph.indptr[row + 1]]

@@ -1,0 +1,179 @@
+"""The learner: answers in, beliefs and questions out. The same object behind Label Studio and in ``pal simulate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from pal_backend.core.asking.questions import make_pairs, make_screens, worth
+from pal_backend.core.asking.state import State
+from pal_backend.core.asking.strategies import strategy as named_strategy
+from pal_backend.core.beliefs import Beliefs, believe
+from pal_backend.core.calibration import fit_calibration
+from pal_backend.core.contradictions import contradictions
+from pal_backend.core.graph import Contradiction, SimilarityGraph
+from pal_backend.core.inference import Basis, Walk
+from pal_backend.core.neighbours import Space
+from pal_backend.core.posterior import Posterior
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind
+
+LEAK = 0.02
+"""Chance that the label-spreading walk gives up at a step."""
+STALE = 16
+"""Rows that left the answers are taken out one by one up to this many; beyond, starting afresh is quicker."""
+
+
+class Learner:
+    """Folds a set of answers into groups, beliefs and questions.
+
+    Its state is a function of the set of answers, the space, the strategy and the seed: neither the order in which
+    answers came nor the questions asked before leave a trace (beliefs agree to 1e-4, the rounding of float32).
+
+    Args:
+        space: samples and neighbour graph.
+        strategy: the name of a strategy in :mod:`pal_backend.core.asking.strategies`.
+        seed: for whatever the strategy draws.
+
+    Raises:
+        InputError: no strategy has that name.
+    """
+
+    def __init__(self, space: Space, *, strategy: str = "repspread", seed: int = 0) -> None:
+        self._strategy = named_strategy(strategy)
+        self._seed = seed
+        self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
+        self._graph = SimilarityGraph.of(())
+        self.move_to(space)
+
+    @property
+    def space(self) -> Space:
+        """The samples and neighbour graph it works in."""
+        return self._space
+
+    @property
+    def answers(self) -> int:
+        """Number of answers held, "unsure" ones included."""
+        return sum(len(some) for some in self._answers.values())
+
+    @property
+    def graph(self) -> SimilarityGraph:
+        """What the answers, and nothing else, say."""
+        return self._graph
+
+    @property
+    def beliefs(self) -> Beliefs:
+        """Groups, and beliefs with "none of them" as the last column."""
+        return self._state(()).beliefs
+
+    def set_answers(self, answers: Iterable[Answer]) -> None:
+        """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
+        self._answers = _newest(answers)
+        self._fold()
+
+    def update(self, put: Iterable[Answer], withdrawn: Iterable[AnnotationKey]) -> None:
+        """Withdraw annotations, then put answers; an annotation put again replaces all its earlier answers.
+
+        What is older than the answers already held of an annotation is ignored.
+        """
+        for key in withdrawn:
+            self._answers.pop(key, None)
+        for key, some in _newest(put).items():
+            held = self._answers.get(key)
+            if held is None or some[0].updated_at >= held[0].updated_at:
+                self._answers[key] = some
+        self._fold()
+
+    def move_to(self, space: Space) -> None:
+        """Go on in another space (a new model version); answers, and the groups they found, are kept."""
+        self._space = space
+        self._walk = Walk(space.graph, LEAK)
+        self._basis = Basis(self._walk)
+        self._place()
+
+    def posterior(self) -> Posterior:
+        """Beliefs as workers publish them."""
+        beliefs, graph, space = self.beliefs, self._graph, self._space
+        number = {root: n for n, root in enumerate(graph.members)}
+        components = [number.get(graph.component.get(sample, ""), -1) for sample in space.sample_ids]
+        cannot = sorted(sorted((number[a], number[b])) for a, b in graph.cannot)
+        slope, intercept = fit_calibration(answer for some in self._answers.values() for answer in some)
+        return Posterior(
+            sample_ids=space.sample_ids,
+            groups=beliefs.groups,
+            probabilities=beliefs.probabilities[:, :-1].astype(np.float32),
+            components=np.asarray(components, np.int32),
+            cannot=np.asarray(cannot, np.int32).reshape(-1, 2),
+            slope=slope,
+            intercept=intercept,
+        )
+
+    def contradictions(self) -> list[Contradiction]:
+        """Answers that cannot all be right, in words; empty if all agree."""
+        return contradictions(self._graph)
+
+    def ask(
+        self,
+        count: int,
+        *,
+        kind: QuestionKind = QuestionKind.PAIR,
+        candidates: int = 8,
+        open_questions: Sequence[Question] = (),
+    ) -> list[Question]:
+        """Up to ``count`` new questions, best first, good together with the open ones; no pair twice while open.
+
+        Args:
+            count: at most so many; fewer only when nothing is left to ask.
+            kind: one pair, or an anchor with several candidates.
+            candidates: candidates of a screen.
+            open_questions: posted and not yet answered.
+        """
+        state = self._state(open_questions)
+        rng = np.random.default_rng((self._seed, self.answers, len(open_questions)))
+        scored = self._strategy(state, rng)
+        if kind is QuestionKind.SCREEN:
+            return make_screens(state, scored, count, candidates)
+        return make_pairs(state, scored, count)
+
+    def value(self, question: Question) -> tuple[float, tuple[float, ...], bool]:
+        """Informativeness now (0..1), uncalibrated P(same) of each candidate now, and whether answers settle it already."""
+        return worth(self._state(()), question)
+
+    def _fold(self) -> None:
+        self._graph = SimilarityGraph.of(answer for some in self._answers.values() for answer in some)
+        self._place()
+
+    def _place(self) -> None:
+        index = self._space.index
+        wanted = [index[sample] for sample in self._graph.component if sample in index]
+        stale = set(self._basis.rows).difference(wanted)
+        if len(stale) > STALE:
+            self._basis = Basis(self._walk)
+        else:
+            for row in sorted(stale):
+                self._basis.remove(row)
+        have = set(self._basis.rows)
+        self._basis.add([row for row in wanted if row not in have])
+        self._current: State | None = None
+
+    def _state(self, open_questions: Sequence[Question]) -> State:
+        if self._current is None:
+            beliefs = believe(self._space, self._graph, self._basis)
+            self._current = State(self._space, self._graph, beliefs)
+        return self._current.with_open(open_questions) if open_questions else self._current
+
+
+def _newest(answers: Iterable[Answer]) -> dict[AnnotationKey, tuple[Answer, ...]]:
+    """Answers by annotation: only those with its newest ``updated_at``, one a pair, in the order of the pairs."""
+    found: dict[AnnotationKey, dict[Pair, Answer]] = {}
+    newest: dict[AnnotationKey, int] = {}
+    for answer in answers:
+        key = answer.annotation
+        if answer.updated_at > newest.get(key, -1):
+            newest[key], found[key] = answer.updated_at, {}
+        if answer.updated_at == newest[key]:
+            held = found[key].get(answer.pair)
+            # two verdicts on one pair at one moment cannot both stand; which one does must not depend on their order
+            if held is None or answer.verdict > held.verdict:
+                found[key][answer.pair] = answer
+    return {key: tuple(some[pair] for pair in sorted(some)) for key, some in found.items()}

@@ -1,0 +1,82 @@
+"""The space the learner works in: samples, features, and the graph of nearest neighbours. Never N x N."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+
+from pal_backend.core.vocabulary import SampleId
+
+SCALE_NEIGHBOUR = 7
+"""The distance to this neighbour is a sample's own scale (Zelnik-Manor and Perona 2004, "Self-tuning spectral clustering")."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """One model version's view of N samples.
+
+    Args:
+        sample_ids: the N samples, in the order of the rows.
+        features: float32 (N, D).
+        graph: float32 csr (N, N), symmetric, weights in (0, 1], no diagonal.
+    """
+
+    sample_ids: tuple[SampleId, ...]
+    features: NDArray[np.float32]
+    graph: sparse.csr_array
+
+    @cached_property
+    def index(self) -> dict[SampleId, int]:
+        """Sample id to row."""
+        return {sample: row for row, sample in enumerate(self.sample_ids)}
+
+    @cached_property
+    def densities(self) -> NDArray[np.float32]:
+        """Sum of a sample's weights divided by the mean over all samples, float32 (N,): 1 is an ordinary place."""
+        sums = np.asarray(self.graph.sum(axis=1), np.float32).reshape(-1)
+        return (sums / max(float(sums.mean()), 1e-12)).astype(np.float32)
+
+    def neighbours(self, row: int) -> NDArray[np.int64]:
+        """Rows of the samples that share an edge with ``row``."""
+        return self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]].astype(np.int64)
+
+
+def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], k: int = 15) -> Space:
+    """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the larger weight.
+
+    ``w_ij = exp(-d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.
+
+    Args:
+        sample_ids: N ids, all different.
+        features: (N, D), finite.
+        k: neighbours a sample; fewer where N is small.
+
+    Raises:
+        ValueError: ids and features do not fit together, or features are not finite.
+    """
+    x = np.ascontiguousarray(features, dtype=np.float32)
+    if x.ndim != 2 or len(x) != len(sample_ids):
+        raise ValueError(f"features of shape {x.shape} do not fit {len(sample_ids)} sample ids; expected (N, D)")
+    if len(set(sample_ids)) != len(sample_ids):
+        raise ValueError("sample ids occur twice; every row needs an id of its own")
+    if not np.isfinite(x).all():
+        raise ValueError("features hold NaN or infinity; expected finite numbers")
+    n, k = len(x), min(k, len(x) - 1)
+    if k < 1:
+        return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32))
+    distances, found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()
+    scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12)
+    weights = np.exp(-(distances**2) / (scale[:, None] * scale[found]))
+    rows = np.repeat(np.arange(n), k)
+    # a weight that rounds to nothing would cut the edge out of the sparse matrix
+    data = np.maximum(weights.reshape(-1), 1e-6).astype(np.float32)
+    one_way = sparse.csr_array((data, (rows, found.reshape(-1))), shape=(n, n))
+    graph = sparse.csr_array(one_way.maximum(one_way.T))
+    graph.sort_indices()
+    return Space(tuple(sample_ids), x, graph)

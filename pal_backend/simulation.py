@@ -1,0 +1,220 @@
+"""``pal simulate``: the code that serves Label Studio, with a simulated annotator instead of people.
+
+The hidden labels are read in two places only: :class:`Annotator` answers from them, :func:`_point` scores with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core import evaluation
+from pal_backend.core.learner import Learner
+from pal_backend.core.neighbours import build_space
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, QuestionKind, SampleId, Verdict
+from pal_backend.errors import InputError
+
+REACH = (0.8, 0.9, 0.95)
+"""Values of ARI whose first crossing is reported."""
+REACH_STEP = 10
+"""Answers between two looks at whether a value is reached."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Quality after some number of answers. ``screens`` counts questions put to the annotator, pairs or screens."""
+
+    answers: int
+    screens: int
+    ari: float
+    ari_unseen: float
+    nmi: float
+    accuracy: float
+    groups: int
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """The curve, the first numbers of answers at which ARI values were seen, and the time taken."""
+
+    curve: tuple[Point, ...]
+    reach: dict[str, int | None]
+    ms_per_question: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``pal simulate --json`` prints."""
+        return {
+            "curve": [asdict(point) for point in self.curve],
+            "reach": dict(self.reach),
+            "ms_per_question": self.ms_per_question,
+            "seconds": self.seconds,
+        }
+
+
+class Annotator:
+    """Answers from hidden labels; each pair is answered wrongly with ``error_rate``, independently."""
+
+    def __init__(
+        self, labels: NDArray[np.integer], index: dict[SampleId, int], error_rate: float, rng: np.random.Generator
+    ) -> None:
+        self._labels, self._index, self._error_rate, self._rng = labels, index, error_rate, rng
+        self._annotations = 0
+
+    def answer(self, question: Question) -> list[Answer]:
+        """One annotation: an answer to every pair of the question."""
+        self._annotations += 1
+        key = AnnotationKey("simulated", self._annotations)
+        anchor = self._labels[self._index[question.anchor]]
+        answers = []
+        for i, (pair, candidate) in enumerate(zip(question.pairs, question.candidates, strict=True)):
+            truth = bool(anchor == self._labels[self._index[candidate]])
+            said = truth != bool(self._rng.random() < self._error_rate)
+            predicted = question.probabilities[i] if question.probabilities else None
+            verdict = Verdict.SAME if said else Verdict.DIFFERENT
+            answers.append(Answer(key, pair, verdict, "simulated", updated_at=self._annotations, predicted=predicted))
+        return answers
+
+
+def simulate(
+    features: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    answers: int = 500,
+    error_rate: float = 0.0,
+    questions: str = "pairs",
+    candidates: int = 8,
+    strategy: str = "repspread",
+    seed: int = 0,
+    budgets: Sequence[int] = (),
+    open_questions: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> SimulationResult:
+    """Ask, answer and learn until ``answers`` pairs are answered, and score at every budget.
+
+    Args:
+        features: (N, D).
+        labels: (N,), whole numbers; the learner never sees them, nor how many different ones there are.
+        answers: pairs to be answered in all.
+        error_rate: chance that an answer is wrong, in [0, 0.5).
+        questions: "pairs" or "screens".
+        candidates: candidates of a screen.
+        strategy: a strategy's name.
+        seed: for the annotator and the strategy.
+        budgets: numbers of answers at which to score, besides ``answers`` itself. A screen may overshoot one: the
+            point tells the true number.
+        open_questions: questions open at once; the annotator takes the most informative, as Label Studio serves them.
+        progress: called with (answers so far, answers).
+
+    Raises:
+        InputError: arguments out of range or not fitting together.
+    """
+    kind = _check(features, labels, answers, error_rate, questions, candidates, open_questions)
+    ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
+    started = time.perf_counter()
+    space = build_space(ids, features)
+    learner = Learner(space, strategy=strategy, seed=seed)
+    annotator = Annotator(labels, space.index, error_rate, np.random.default_rng((seed, 1)))
+    run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}))
+    waiting: list[Question] = []
+    while run.answers < answers:
+        begun = time.perf_counter()
+        waiting = [question for question in waiting if not learner.value(question)[2]]
+        if len(waiting) < open_questions:
+            more = open_questions - len(waiting)
+            waiting += learner.ask(more, kind=kind, candidates=candidates, open_questions=waiting)
+        if not waiting:
+            break
+        best = min(range(len(waiting)), key=lambda i: (-learner.value(waiting[i])[0], i))
+        question = waiting.pop(best)
+        learner.update(annotator.answer(question), ())
+        learner.posterior()
+        run.busy += time.perf_counter() - begun
+        run.count(question)
+        if progress is not None:
+            progress(run.answers, answers)
+    run.finish()
+    return SimulationResult(
+        curve=tuple(run.curve),
+        reach=run.reach,
+        ms_per_question=1000.0 * run.busy / max(run.screens, 1),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check(
+    features: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    answers: int,
+    error_rate: float,
+    questions: str,
+    candidates: int,
+    open_questions: int,
+) -> QuestionKind:
+    kinds = {"pairs": QuestionKind.PAIR, "screens": QuestionKind.SCREEN}
+    if features.ndim != 2 or labels.shape != (len(features),) or len(features) < 2:
+        raise InputError(
+            f"features of shape {features.shape} and labels of shape {labels.shape} do not fit; expected (N, D) and (N,)"
+        )
+    if not np.isfinite(features).all():
+        raise InputError("features hold NaN or infinity; expected finite numbers")
+    if questions not in kinds:
+        raise InputError(f"questions {questions!r} is not known; use pairs or screens")
+    if not 0.0 <= error_rate < 0.5:
+        raise InputError(f"error rate {error_rate} is out of range; expected 0 or more and less than 0.5")
+    for name, number in (("answers", answers), ("candidates", candidates), ("open questions", open_questions)):
+        if number < 1:
+            raise InputError(f"{name} must be at least 1, found {number}")
+    return kinds[questions]
+
+
+class _Run:
+    """What is counted and scored while the loop runs."""
+
+    def __init__(self, learner: Learner, labels: NDArray[np.integer], budgets: list[int]) -> None:
+        self._learner, self._labels, self._budgets = learner, labels, budgets
+        self._seen = np.zeros(len(labels), bool)
+        self.answers = self.screens = 0
+        self.busy = 0.0
+        self.curve: list[Point] = []
+        self.reach: dict[str, int | None] = {str(value): None for value in REACH}
+
+    def count(self, question: Question) -> None:
+        """Note an answered question, and score where a budget is met or it is time for a look."""
+        before = self.answers
+        self.answers += len(question.candidates)
+        self.screens += 1
+        index = self._learner.space.index
+        self._seen[[index[sample] for sample in question.samples]] = True
+        due = [budget for budget in self._budgets if before < budget <= self.answers]
+        if due or before // REACH_STEP != self.answers // REACH_STEP:
+            point = self._point()
+            if due:
+                self.curve.append(point)
+            for value in REACH:
+                if self.reach[str(value)] is None and point.ari >= value:
+                    self.reach[str(value)] = point.answers
+
+    def finish(self) -> None:
+        """Score once more where nothing was left to ask before the budget was spent."""
+        if not self.curve or self.curve[-1].answers != self.answers:
+            self.curve.append(self._point())
+
+    def _point(self) -> Point:
+        posterior = self._learner.posterior()
+        groups, _ = posterior.assignment()
+        return Point(
+            answers=self.answers,
+            screens=self.screens,
+            ari=evaluation.ari(self._labels, groups),
+            ari_unseen=evaluation.ari_unseen(self._labels, groups, self._seen),
+            nmi=evaluation.nmi(self._labels, groups),
+            accuracy=evaluation.majority_accuracy(self._labels, groups),
+            groups=len(np.unique(groups)),
+        )
