@@ -95,8 +95,13 @@ class Settings:
 
 
 def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
-    """This process' environment with ``settings`` and ``extra`` laid over it, for a child process."""
-    return {**os.environ, **settings.to_env(), **extra}
+    """This process' environment with ``settings`` and ``extra`` in it, for a child process.
+
+    Our own variables are taken out first: a setting that has its default again is left out of ``to_env``.
+    """
+    ours = {variable for variable, _ in VARIABLES.values()}
+    rest = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**rest, **settings.to_env(), **extra}
 
 
 def process_environment() -> dict[str, str]:

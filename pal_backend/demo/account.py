@@ -38,26 +38,46 @@ def sign_in(
     settings: Settings,
     credentials: Credentials,
     reset_password: Callable[[], None],
+    *,
+    transport: httpx.BaseTransport | None = None,
 ) -> Credentials:
     """Credentials whose token and password Label Studio takes.
 
     Label Studio's data can outlive our secrets; ``reset_password`` then makes the password ours (it is called at most
     once), and the token is fetched through a session, as the web page would.
 
+    Args:
+        client: for Label Studio; its session is signed in afterwards.
+        settings: where the secrets are kept.
+        credentials: the secrets we hold.
+        reset_password: makes the account's password that of ``credentials``.
+        transport: what carries requests beside those of ``client``; None is the network.
+
     Raises:
         AccessError: the password is refused even after that.
         UnavailableError: Label Studio does not answer as expected.
     """
-    if _token_works(client, credentials.label_studio_token) and _log_in(client, credentials):
-        return credentials
+    with httpx.Client(base_url=client.base_url, timeout=client.timeout, trust_env=False, transport=transport) as bare:
+        return _sign_in(client, bare, settings, credentials, reset_password)
+
+
+def _sign_in(
+    client: httpx.Client,
+    bare: httpx.Client,
+    settings: Settings,
+    credentials: Credentials,
+    reset_password: Callable[[], None],
+) -> Credentials:
     if not _log_in(client, credentials):
         reset_password()
         if not _log_in(client, credentials):
             raise AccessError(
                 f"Label Studio refuses the account {EMAIL}; move its data folder away to begin anew, or make the account"
             )
+    if _token_works(bare, credentials.label_studio_token):
+        return credentials
     token = _fetch_token(client)
-    if not _token_works(client, token):
+    if not _token_works(bare, token):
         _allow_legacy_tokens(client)
     mended = replace(credentials, label_studio_token=token)
     mended.save(settings)
@@ -85,10 +105,9 @@ def reset_password(command: str, environment: Mapping[str, str], password: str) 
     log.info("the password of %s was set anew", EMAIL)
 
 
-def _token_works(client: httpx.Client, token: str) -> bool:
-    url = f"{_base(client)}/api/current-user/whoami"
-    # Not through ``client``: its session would vouch for any token.
-    answer = httpx.get(url, headers={"Authorization": f"Token {token}"}, timeout=client.timeout, trust_env=False)
+def _token_works(bare: httpx.Client, token: str) -> bool:
+    """``bare`` has no session: that would vouch for any token."""
+    answer = bare.get("/api/current-user/whoami", headers={"Authorization": f"Token {token}"})
     return answer.status_code == httpx.codes.OK
 
 
@@ -105,7 +124,7 @@ def _log_in(client: httpx.Client, credentials: Credentials) -> bool:
         data={
             "email": EMAIL,
             "password": credentials.demo_password,
-            "csrfmiddlewaretoken": client.cookies.get("csrftoken", ""),
+            "csrfmiddlewaretoken": client.cookies.get("csrftoken") or "",
         },
         headers={"Referer": f"{_base(client)}/user/login/"},
     )
@@ -123,7 +142,7 @@ def _allow_legacy_tokens(client: httpx.Client) -> None:
     answer = client.post(
         "/api/jwt/settings",
         json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True},
-        headers={"X-CSRFToken": client.cookies.get("csrftoken", ""), "Referer": f"{_base(client)}/"},
+        headers={"X-CSRFToken": client.cookies.get("csrftoken") or "", "Referer": f"{_base(client)}/"},
     )
     if answer.status_code >= httpx.codes.BAD_REQUEST:
         raise UnavailableError(f"Label Studio answered {answer.status_code} when asked to accept legacy tokens")

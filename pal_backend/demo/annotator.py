@@ -40,7 +40,9 @@ class Annotator:
         opened = time.monotonic()
         meta = TaskMeta.from_json(task.get("meta"))
         if meta is None:
-            raise UnavailableError(f"task {task.get('id')} in Label Studio's project {self._project_id} holds no question of ours")
+            raise UnavailableError(
+                f"task {task.get('id')} in Label Studio's project {self._project_id} holds no question of ours"
+            )
         answer = self._client.post(
             f"/api/tasks/{task['id']}/annotations",
             params={"project": self._project_id},

@@ -16,6 +16,7 @@ from pal_backend.errors import ConfigError, ConflictError
 
 NAME = "Label Studio"
 EMAIL = "demo@pal.local"
+DATABASE = "label_studio.sqlite3"
 FOLDER = "label-studio"
 """Its data, under ``PAL_HOME``."""
 ENVIRONMENT_FOLDER = Path(".venv-label-studio")
@@ -24,11 +25,11 @@ LOCK_SECONDS = 300
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 """All that Label Studio gets of our environment: it gives a meaning to names as common as CI, DEBUG, HOST and PORT."""
 BANNED_SUBNETS = (
-    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 "
-    "192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 233.252.0.0/24 240.0.0.0/4 "
-    "255.255.255.255/32 ::/128 ::1/128 ::ffff:0:0/96 ::ffff:0:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 "
-    "2001:20::/28 2001:db8::/32 2002::/16 fc00::/7 fe80::/10 ff00::/8"
-).split()
+    "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,192.0.2.0/24,192.88.99.0/24,"
+    "192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/4,233.252.0.0/24,240.0.0.0/4,"
+    "255.255.255.255/32,::/128,::1/128,::ffff:0:0/96,::ffff:0:0:0/96,64:ff9b::/96,64:ff9b:1::/48,100::/64,2001::/32,"
+    "2001:20::/28,2001:db8::/32,2002::/16,fc00::/7,fe80::/10,ff00::/8"
+)
 """Label Studio 1.23's own list (core/utils/io.py, validate_ip) without 127.0.0.0/8, where the demo's web process is."""
 
 
@@ -64,7 +65,7 @@ def environment(ours: Mapping[str, str], home: Path, password: str, token: str) 
         "FRONTEND_SENTRY_DSN": "",
         "TASK_LOCK_TTL": str(LOCK_SECONDS),
         "USE_DEFAULT_BANNED_SUBNETS": "false",
-        "USER_ADDITIONAL_BANNED_SUBNETS": ",".join(BANNED_SUBNETS),
+        "USER_ADDITIONAL_BANNED_SUBNETS": BANNED_SUBNETS,
         "LOG_LEVEL": "INFO",
         "PYTHONUNBUFFERED": "1",
     }
@@ -85,14 +86,14 @@ def is_up(client: httpx.Client, child: Child, port: int) -> bool:
     if f"* Port {port} is in use" in child.output():
         raise ConflictError(f"port {port} was taken while {NAME} started; choose another with --label-studio-port N")
     try:
-        return client.get("/health").json() == {"status": "UP"}
+        return bool(client.get("/health").json() == {"status": "UP"})
     except (httpx.HTTPError, ValueError):
         return False
 
 
 def what_it_does(home: Path) -> str:
     """What its start is busy with, in words: the first one builds the database in several hundred steps."""
-    database = home / FOLDER / "label_studio.sqlite3"
+    database = home / FOLDER / DATABASE
     if not database.exists():
         return "loading"
     try:

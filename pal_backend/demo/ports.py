@@ -36,7 +36,9 @@ def check_ports(ports: Iterable[Port]) -> None:
         )
     taken = [port for port in wanted if not is_free(port.number)]
     if taken:
-        which = ", ".join(f"{p.number} (for {p.owner}; another: {p.option} N, or {p.variable}=N with make)" for p in taken)
+        which = ", ".join(
+            f"{p.number} (for {p.owner}; another: {p.option} N, or {p.variable}=N with make)" for p in taken
+        )
         raise ConflictError(f"{'these ports are' if len(taken) > 1 else 'this port is'} taken on {HOST}: {which}")
 
 

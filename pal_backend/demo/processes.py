@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 TAIL_LINES = 15
 """So much of a log is shown when its process has failed."""
 POLL_SECONDS = 0.05
+HURRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,20 @@ class Child:
         if self.ended() is None:
             self._process.terminate()
 
-    def stop(self, hurry: bool = False) -> None:
-        """SIGTERM, wait, SIGKILL; then whatever it has left behind, children of children too. Safe to repeat."""
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """SIGTERM, wait, SIGKILL; then whatever it has left behind, children of children too. Safe to repeat.
+
+        Args:
+            hurry: as soon as it says so, the wait is cut to half a second.
+        """
         family = descendants(self.pid)
         self.ask_to_stop()
-        deadline = time.monotonic() + (0.5 if hurry else self.program.grace)
-        while self.ended() is None and time.monotonic() < deadline:
+        asked = time.monotonic()
+        while self.ended() is None and time.monotonic() < asked + (HURRY_SECONDS if hurry() else self.program.grace):
             family = _joined(family, descendants(self.pid))
             time.sleep(POLL_SECONDS)
         if self.ended() is None:
-            log.warning("%s did not stop in %.0f s and is killed", self.program.name, self.program.grace)
+            log.warning("%s did not stop in time and is killed", self.program.name)
             self._process.kill()
         self._process.wait()
         kill(family)
@@ -128,7 +133,7 @@ class Supervisor:
                     f"{child.program.name} {how}; the end of {child.log_file}:\n{child.tail() or '(it is empty)'}"
                 )
 
-    def stop(self, hurry: bool = False) -> None:
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Stop all, last started first, each only when the one before is gone."""
         while self._children:
             self._children[-1].stop(hurry)

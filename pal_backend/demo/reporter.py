@@ -53,15 +53,19 @@ class Reporter:
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Show a step while it runs, and how long it took when it is done."""
-        if self.console.is_terminal:
-            with self.console.status(Text(title)) as status:
-                step = Step(self, title, status)
-                yield step
-        else:
-            self.line(f"  {title} …")
-            step = Step(self, title, None)
+        with self.standing(title) as step:
             yield step
         self.line(f"✓ {title} ({step.seconds:.1f} s)", "green")
+
+    @contextmanager
+    def standing(self, title: str) -> Iterator[Step]:
+        """Show a state for as long as it lasts; nothing is left of it on a terminal."""
+        if self.console.is_terminal:
+            with self.console.status(Text(title)) as status:
+                yield Step(self, title, status)
+        else:
+            self.line(f"  {title} …")
+            yield Step(self, title, None)
 
 
 def sparkline(values: list[float]) -> str:

@@ -1,0 +1,85 @@
+"""``pal``: the command line. Each command parses, makes one call and prints; what is heavy is imported by the call.
+
+Results go to stdout, progress and errors to stderr. A :class:`PalError` is one line and its own exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from pal_backend import cli_demo, cli_project, cli_report, cli_simulate
+from pal_backend.errors import PalError
+
+EXIT_CODES = (
+    "Exit codes: 0 done · 1 a fault of ours · 2 input that cannot be used · 3 a credential is missing or wrong · "
+    "4 not there · 5 exists already, or held by somebody else · 6 Redis, Label Studio or a worker cannot be reached · "
+    "7 a setting cannot be used · 130 interrupted"
+)
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="pal",
+    help="Group a pile of images by answering “same or different?” in Label Studio.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails, and log more.")] = False,
+) -> None:
+    """Group a pile of images by answering “same or different?” in Label Studio.
+
+    Start with:  pal demo
+    """
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+for command in (*cli_demo.COMMANDS, *cli_project.COMMANDS, *cli_report.COMMANDS, *cli_simulate.COMMANDS):
+    app.command(command.__name__, epilog=EXIT_CODES)(command)
+
+
+@app.command(epilog=EXIT_CODES)
+def version() -> None:
+    """Print the version. Example:  pal version"""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        print(installed("pal-label-studio"))
+    except PackageNotFoundError:
+        print("not installed; running from a folder")
+
+
+def main() -> None:
+    """Entry of the ``pal`` command."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except PalError as problem:
+        _fail(str(problem), problem.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED, debug=False)
+    except Exception as problem:
+        _fail(f"{type(problem).__name__}: {problem} (a fault of ours; `pal --debug …` shows where)", 1, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"pal: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""``pal simulate``: what a budget of answers buys, before people spend time on it."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pal_backend.errors import InputError
+
+if TYPE_CHECKING:
+    from pal_backend.simulation import SimulationResult
+
+
+class Kind(StrEnum):
+    """What the simulated annotator is asked."""
+
+    PAIRS = "pairs"
+    SCREENS = "screens"
+
+
+def simulate(
+    features: Annotated[Path, typer.Option(help="NumPy file with the features, (N, D).")],
+    labels: Annotated[Path, typer.Option(help="NumPy file with the true classes, (N,); only the annotator sees them.")],
+    answers: Annotated[int, typer.Option(min=1, help="How many pairs are answered in all.")] = 500,
+    error_rate: Annotated[float, typer.Option(help="How often the annotator is wrong, 0 to 0.5.")] = 0.0,
+    questions: Annotated[Kind, typer.Option(help="Two images, or an anchor with candidates to tick.")] = Kind.PAIRS,
+    candidates: Annotated[int, typer.Option(min=1, help="Candidates on a screen.")] = 8,
+    strategy: Annotated[str, typer.Option(help="How questions are chosen.")] = "repspread",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same questions.")] = 0,
+    budgets: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of answers to score at.")] = "",
+    open_questions: Annotated[int, typer.Option(min=1, help="Questions open at once, as in the live system.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run the code that serves Label Studio with a simulated annotator.
+
+    Example:  pal simulate --features X.npy --labels y.npy --answers 500 --budgets 100,200 --json
+    """
+    points = _budgets(budgets)
+    arrays = _load(features), _load(labels)
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from pal_backend.simulation import simulate as run
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("answers", total=answers)
+        result = run(
+            *arrays,
+            answers=answers,
+            error_rate=error_rate,
+            questions=str(questions),
+            candidates=candidates,
+            strategy=strategy,
+            seed=seed,
+            budgets=points,
+            open_questions=open_questions,
+            progress=lambda done, of: progress.update(task, completed=min(done, of)),
+        )
+    if as_json:
+        print(json.dumps(result.to_json()))
+    else:
+        _show(result)
+
+
+def _budgets(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"--budgets {text!r} is not a list of whole numbers; expected for example 50,100,200") from None
+
+
+def _load(path: Path) -> Any:
+    """An array that holds no objects: those could run code when they are read."""
+    import numpy as np
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there; expected a file that numpy.save wrote") from None
+    except (ValueError, OSError, EOFError) as problem:
+        raise InputError(f"{path} cannot be read as a NumPy array of numbers: {problem}") from None
+
+
+def _show(result: SimulationResult) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("answers", "screens", "ARI", "ARI unseen", "NMI", "accuracy", "groups")
+    for point in result.curve:
+        scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
+        table.add_row(str(point.answers), str(point.screens), *(f"{score:.3f}" for score in scores), str(point.groups))
+    reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
+    console = Console()
+    console.print(table)
+    console.print(f"{reached} · {result.ms_per_question:.0f} ms a question · {result.seconds:.1f} s in all")
+
+
+COMMANDS = (simulate,)
