@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from pal_backend import wire
 from pal_backend.core.learner import Learner
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Annotation, AnnotationKey
-from pal_backend.store.projects import Desk, Project
+from pal_backend.store.projects import Project
 from pal_backend.store.questions import PostedQuestion, State
 from worker.bootstrap import Workshop
 
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 ACTIVE_SECONDS = 1800
 """An annotator who answered within half an hour counts as active."""
 QUESTIONS_PER_ANNOTATOR = 3
-NEW_COMPONENT_SHARE = 0.1
+GROWTH = 1.1
+"""A training needs a tenth more samples in the graph than the one before saw."""
 
 
 class Agenda:
@@ -62,9 +64,8 @@ class Agenda:
         if not keys:
             return
         answered = {annotation.question for annotation in self._answers.all()}
-        gone = set(keys)
-        withdrawn = {a.question for a in self._answers.withdrawn(gone)}
-        self._questions.reopen(sorted(withdrawn - answered))
+        withdrawn = {tombstone.question for tombstone in self._answers.withdrawn(keys)}
+        self._questions.reopen(sorted(withdrawn - answered - {""}))
 
     def plan(self, learner: Learner) -> None:
         """Score the open questions anew, close those that have become moot, journal new ones, wake refill."""
@@ -84,7 +85,8 @@ class Agenda:
                 open_questions=[posted.question for posted in still_open],
             )
             for question in fresh:
-                still_open.append(self._questions.journal(question, desk.name, self._shop.clock()))
+                asked = replace(question, round=self._questions.rounds(question))
+                still_open.append(self._questions.journal(asked, desk.name, self._shop.clock()))
             journalled += len(fresh)
         self._shop.queues.refill(self._project.name)
         log.debug("%s: %d questions open, %d of them new", self._project.name, len(still_open), journalled)
@@ -113,18 +115,16 @@ class Agenda:
     def ask_for_training(self, posterior: Posterior) -> None:
         """Enqueue a training when answers and components have grown enough since the last one (or version 0)."""
         answers = self._answers.count()
-        trained = [version for version in self._versions.list() if version["recipe"] != "given"]
-        at_answers = max((int(v["made_from_answers"]) for v in trained), default=0)
-        at_components = max((int(v["metrics"].get("components", 0)) for v in trained), default=0)
-        components = count_components(posterior)
-        enough = answers - at_answers >= self._shop.settings.train_after_answers
-        if enough and components >= (1 + NEW_COMPONENT_SHARE) * at_components:
-            self._shop.queues.train(self._project.name, answers, f"{answers - at_answers} new answers")
+        if answers < self._shop.settings.train_after_answers:
+            return
+        versions = self._versions.list()
+        at_answers = max((int(version["made_from_answers"]) for version in versions), default=0)
+        at_joined = max((int(version["metrics"].get("joined_samples", 0)) for version in versions), default=0)
+        fresh = answers - at_answers
+        if fresh >= self._shop.settings.train_after_answers and joined_samples(posterior) >= GROWTH * at_joined:
+            self._shop.queues.train(self._project.name, answers, f"{fresh} new answers")
 
 
-def count_components(posterior: Posterior) -> int:
-    """How many samples are joined to another by trusted answers (grows with what the graph knows)."""
+def joined_samples(posterior: Posterior) -> int:
+    """How many samples answers have joined to another or kept apart from one: what the graph knows."""
     return int(np.count_nonzero(posterior.components >= 0))
-
-
-__all__ = ["Agenda", "Desk", "count_components"]

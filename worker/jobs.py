@@ -8,10 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
-from pal_backend import queues, reconcile as reconciling, refill as refilling
+from pal_backend import queues, samples
+from pal_backend import reconcile as reconciling
+from pal_backend import refill as refilling
+from pal_backend.coverage import cover_pool
 from pal_backend.errors import ConflictError, NotFoundError
+from pal_backend.samples import FolderPool
 from worker import bootstrap, training
 from worker.bootstrap import Workshop
 from worker.sitting import LEASE_SECONDS, Sitting
@@ -69,7 +74,7 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
     """Train on the graph as it stands, publish the version, make it current if it is not worse."""
     shop = bootstrap.build()
     stop = StopFlag().install()
-    snapshot = training.snapshot(shop, project)
+    snapshot = training.take_snapshot(shop, project)
     trained = training.run(shop, snapshot, queues.report_progress, stop)
     outcome = training.publish(shop, snapshot, trained)
     shop.queues.learn(project)
@@ -80,9 +85,17 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
 def ingest(project: str) -> dict[str, Any]:
     """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
     shop = bootstrap.build()
-    report = training.ingest(shop, project, queues.report_progress)
+    pool = FolderPool(Path(shop.stores.projects.get(project).pool))
+    found = samples.ingest(
+        pool,
+        shop.stores.artefacts,
+        project,
+        shop.settings.image_size,
+        lambda done, of: queues.report_progress({"done": done, "of": of}),
+    )
+    version = cover_pool(shop.stores, project, shop.settings.device)
     shop.queues.learn(project)
-    return report
+    return {"samples": found.samples, "new": found.new, "version": None if version is None else version.id}
 
 
 def look_after(shop: Workshop, reconcile_too: bool) -> None:

@@ -146,8 +146,9 @@ class Sitting:
             posterior,
             version=self._version,
             answers=self._answers.count(),
-            contradictions=[[*map(list, found.pairs)] for found in contradictions],
+            contradictions=[list(pair) for found in contradictions for pair in found.pairs],
             lease=self._lease,
+            cursor=self._events.cursor(),
             now=started,
             latencies=[self._clock() - received for received in waiting],
         )

@@ -1,4 +1,4 @@
-"""The train and ingest jobs in their steps: snapshot, train, judge, publish."""
+"""The train job in its steps: snapshot, train, judge and publish."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend import samples
 from pal_backend.core.learner import Learner
-from pal_backend.core.learning import graph as training_graph, judging, training
+from pal_backend.core.learning.evidence import build_training_graph
+from pal_backend.core.learning.judging import Judgement, held_out, judge
+from pal_backend.core.learning.training import Trained, TrainingSettings, train
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.errors import ConflictError, UnavailableError
+from pal_backend.pool_index import load_images, load_samples
 from pal_backend.store.projects import Project
 from pal_backend.store.versions import Version
-from worker.agenda import count_components
+from worker.agenda import joined_samples
 from worker.bootstrap import Workshop
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[dict[str, Any]], None]
-GIVEN = "given"
-"""Recipe of a version that no training made: PCA of the resized pixels."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,89 @@ class Snapshot:
     def answers(self) -> list[Answer]:
         """Every answer of every annotation."""
         return [answer for annotation in self.annotations for answer in annotation.answers]
+
+
+def take_snapshot(shop: Workshop, name: str) -> Snapshot:
+    """The current version, its images and the answers as they stand.
+
+    Raises:
+        ConflictError: the pool has samples that the version does not know; ingest makes a version first.
+    """
+    project = shop.stores.projects.get(name)
+    versions = shop.stores.versions(name)
+    version = versions.load(versions.current_or_fail())
+    pool = [sample.id for sample in load_samples(shop.stores.artefacts, name)]
+    row = {sample: number for number, sample in enumerate(pool)}
+    if any(sample not in row for sample in version.sample_ids):
+        raise ConflictError(
+            f"version {version.id} of {name} has samples that the pool has not; expected the pool it was made from; "
+            "restore the pool folder in the artefacts"
+        )
+    images = load_images(shop.stores.artefacts, name)[[row[sample] for sample in version.sample_ids]]
+    return Snapshot(
+        project=project,
+        version=version,
+        space=build_space(version.sample_ids, version.features),
+        images=images,
+        annotations=shop.stores.answers(name).all(),
+    )
+
+
+def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Callable[[], bool]) -> Trained:
+    """Train on everything but the answered pairs that are held out for judging.
+
+    Raises:
+        UnavailableError: the worker was stopped; the next sitting asks again.
+    """
+    settings = shop.settings
+    seen = [answer for answer in snapshot.answers if not held_out(answer.pair)]
+    trained = train(
+        snapshot.images,
+        build_training_graph(snapshot.space, seen),
+        TrainingSettings(epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
+        progress=progress,
+        should_stop=should_stop,
+        warm_start=shop.stores.versions(snapshot.project.name).weights_of(snapshot.version.id),
+    )
+    if trained.stopped:
+        raise UnavailableError("the training was stopped with its worker; the next sitting asks for it again")
+    return trained
+
+
+def publish(shop: Workshop, snapshot: Snapshot, trained: Trained) -> dict[str, Any]:
+    """Keep the version; make it current if it explains the held-out answers no worse than the one in use."""
+    versions = shop.stores.versions(snapshot.project.name)
+    judgement = judge(snapshot.version.features, trained.features, snapshot.space.index, snapshot.answers)
+    version = Version(
+        id=versions.next_id(),
+        sample_ids=snapshot.version.sample_ids,
+        features=trained.features,
+        recipe=snapshot.project.recipe,
+        made_from_answers=len(snapshot.annotations),
+        note=judgement.reason,
+        metrics=_metrics(snapshot, trained, judgement),
+    )
+    versions.write(version, trained.weights, snapshot.annotations)
+    if not judgement.accepted:
+        versions.refuse(version.id, judgement.reason)
+    else:
+        try:
+            versions.make_current(version.id, expected=snapshot.version.id)
+        except ConflictError as overtaken:
+            versions.refuse(version.id, str(overtaken))
+    log.info("%s %s: %s", snapshot.project.name, version.id, judgement.reason)
+    return {"version": version.id, "current": versions.current() == version.id, "reason": judgement.reason}
+
+
+def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict[str, Any]:
+    learner = Learner(snapshot.space)
+    learner.set_answers(snapshot.answers)
+    return {
+        "joined_samples": joined_samples(learner.posterior()),
+        "seconds": round(trained.seconds, 3),
+        "losses": [round(loss, 5) for loss in trained.losses],
+        "log_loss_before": judgement.old,
+        "log_loss_after": judgement.new,
+        "held_out_pairs": judgement.pairs,
+        "from": snapshot.version.id,
+    }
