@@ -14,6 +14,7 @@ from pal_backend.media import MediaFiles, MediaLinks
 from pal_backend.queues import Queues
 from pal_backend.service import Service
 from pal_backend.settings import Settings
+from pal_backend.store.connection import connect
 from pal_backend.store.stores import Stores
 
 REDIS_SECONDS = 2.0
@@ -32,7 +33,7 @@ def build_service(settings: Settings) -> Service:
     stores = Stores.open(settings, timeout_s=REDIS_SECONDS)
     return Service(
         stores=stores,
-        queues=Queues(settings.redis_url),
+        queues=Queues(connect(settings.redis_url, text=False, timeout_s=REDIS_SECONDS)),
         links=MediaLinks(credentials.media_key, settings.public),
         files=MediaFiles(stores.artefacts, time.monotonic),
     )

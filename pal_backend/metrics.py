@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pal_backend.service import Status
+from pal_backend.status import Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -86,7 +86,11 @@ class _Projects(Collector):
         }
         families = {name: GaugeMetricFamily(name, text, labels=["project"]) for name, text in gauges.items()}
         waiting = GaugeMetricFamily("pal_open_questions", "Questions open on a desk", labels=["project", "desk"])
-        for status in self._statuses():
+        queued = GaugeMetricFamily("pal_jobs_waiting", "Jobs waiting in a queue", labels=["queue"])
+        statuses = self._statuses()
+        for queue, jobs in (statuses[0].jobs_waiting if statuses else {}).items():
+            queued.add_metric([queue], jobs)
+        for status in statuses:
             values = (
                 status.annotations,
                 status.events_waiting,
@@ -100,4 +104,4 @@ class _Projects(Collector):
                 family.add_metric([status.project], float(value))
             for desk in status.desks:
                 waiting.add_metric([status.project, desk.name], desk.open_questions)
-        return [*families.values(), waiting]
+        return [*families.values(), waiting, queued]

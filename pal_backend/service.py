@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from redis.client import Pipeline
 
 from label_config.parse import check
 from pal_backend import wire
@@ -14,8 +15,8 @@ from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Question, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.media import MediaFiles, MediaLinks, Picture
-from pal_backend.pool_index import load_quarantine
 from pal_backend.queues import Queues
+from pal_backend.status import Status, status_of
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.questions import PostedQuestion, State
 from pal_backend.store.stores import Stores
@@ -26,7 +27,6 @@ NO_VERSION = "none"
 """What is said where no model version was published yet; Label Studio wants a string."""
 ASKED_LAST = 1.0
 """Score of what need not be asked: Label Studio serves the lowest first."""
-QUARANTINE_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -50,42 +50,6 @@ class Receipt:
     """An event was taken in; ``id`` names it in the stream, and is empty where nothing had to be kept."""
 
     id: str = ""
-
-
-@dataclass(frozen=True)
-class DeskStatus:
-    """A desk and how many questions wait on it."""
-
-    name: str
-    kind: str
-    label_studio_project: int
-    prelabel: bool
-    retired: bool
-    open_questions: int
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a project stands; plain values, ready to be shown as JSON."""
-
-    project: str
-    desks: tuple[DeskStatus, ...]
-    annotations: int
-    events_waiting: bool
-    learning: str | None
-    """Who holds the sitting, or None."""
-    revision: int | None
-    groups: int
-    contradictions: int
-    published_at: float | None
-    median_seconds_webhook_to_revision: float | None
-    version: str | None
-    versions_refused: Mapping[str, str]
-    held: str | None
-    """Why annotations that vanished are not withdrawn yet."""
-    quarantined: int
-    quarantine: tuple[tuple[str, str], ...]
-    """The first hundred files set aside, each with the reason."""
 
 
 class Service:
@@ -175,7 +139,7 @@ class Service:
         name = place.project.name
         entry = self._stores.events(name).append(event, received_at, place.desk.name)
         # Event first: whoever holds the lease looks at the stream once more after letting go.
-        self._stores.sittings(name).wake(lambda pipe: self._queues.learn(name, pipe))
+        self._stores.sittings(name).wake(partial(self._enqueue_learn, name))
         log.info("%s/%s: %s kept as %s", name, place.desk.name, type(event).__name__, entry)
         return Receipt(entry)
 
@@ -203,37 +167,22 @@ class Service:
         Raises:
             NotFoundError: there is no such project.
         """
-        project = self._stores.projects.get(name)
-        revisions, versions = self._stores.revisions(name), self._stores.versions(name)
-        revision, latencies = revisions.current(), revisions.latencies()
-        held, quarantine = self._stores.answers(name).held(), load_quarantine(self._stores.artefacts, name)
-        return Status(
-            project=name,
-            desks=tuple(self._desk_status(project, desk) for desk in project.desks),
-            annotations=self._stores.answers(name).count(),
-            events_waiting=self._stores.events(name).pending(),
-            learning=self._stores.sittings(name).holder(),
-            revision=None if revision is None else revision.number,
-            groups=0 if revision is None else revision.groups,
-            contradictions=0 if revision is None else len(revision.contradictions),
-            published_at=None if revision is None else revision.published_at,
-            median_seconds_webhook_to_revision=statistics.median(latencies) if latencies else None,
-            version=versions.current(),
-            versions_refused=versions.refused(),
-            held=None if held is None else held.reason,
-            quarantined=len(quarantine),
-            quarantine=tuple((one.path, one.reason) for one in quarantine[:QUARANTINE_SHOWN]),
-        )
+        return status_of(self._stores.projects.get(name), self._stores, self._queues)
 
     def statuses(self) -> list[Status]:
-        """Where every project stands."""
-        return [self.status(name) for name in self._stores.projects.names()]
-
-    def _desk_status(self, project: Project, desk: Desk) -> DeskStatus:
-        waiting = len(self._stores.questions(project.name).open(desk.name))
-        return DeskStatus(desk.name, str(desk.kind), desk.project_id, desk.prelabel, desk.retired, waiting)
+        """Where every project stands; one that cannot be read is left out."""
+        found = []
+        for name in self._stores.projects.names():
+            try:
+                found.append(self.status(name))
+            except InputError as problem:
+                log.warning("project %s cannot be reported: %s", name, problem)
+        return found
 
     # ---- parts ------------------------------------------------------------------------------------------------------
+
+    def _enqueue_learn(self, project: str, pipe: Pipeline) -> None:
+        self._queues.learn(project, pipe)
 
     def _version(self, project: Project) -> str:
         return self._stores.versions(project.name).current() or NO_VERSION

@@ -1,0 +1,93 @@
+"""Where a project stands, as ``pal status`` and ``/metrics`` show it. Looking changes nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pal_backend.pool_index import load_quarantine
+from pal_backend.queues import Queues
+from pal_backend.store.projects import Desk, Project
+from pal_backend.store.stores import Stores
+
+QUARANTINE_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class DeskStatus:
+    """A desk and how many questions wait on it."""
+
+    name: str
+    kind: str
+    label_studio_project: int
+    prelabel: bool
+    retired: bool
+    open_questions: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a project stands; plain values, ready to be shown as JSON."""
+
+    project: str
+    desks: tuple[DeskStatus, ...]
+    annotations: int
+    events_waiting: bool
+    learning: str | None
+    """Who holds the sitting, or None."""
+    revision: int | None
+    groups: int
+    contradictions: int
+    published_at: float | None
+    median_seconds_webhook_to_revision: float | None
+    version: str | None
+    versions_refused: Mapping[str, str]
+    training: str
+    """What the last training is doing, in a line."""
+    jobs_waiting: Mapping[str, int]
+    """Queue name to jobs that wait in it, of all projects."""
+    workers: int
+    """Worker processes, of all queues."""
+    held: str | None
+    """Why annotations that vanished are not withdrawn yet."""
+    quarantined: int
+    quarantine: tuple[tuple[str, str], ...]
+    """The first hundred files set aside, each with the reason."""
+
+
+def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
+    """Read where a project stands.
+
+    Raises:
+        InputError: something that is kept about it is malformed.
+    """
+    name = project.name
+    revisions, versions, answers = stores.revisions(name), stores.versions(name), stores.answers(name)
+    revision, latencies = revisions.current(), revisions.latencies()
+    held, quarantine = answers.held(), load_quarantine(stores.artefacts, name)
+    return Status(
+        project=name,
+        desks=tuple(_desk_status(name, desk, stores) for desk in project.desks),
+        annotations=answers.count(),
+        events_waiting=stores.events(name).pending(),
+        learning=stores.sittings(name).holder(),
+        revision=None if revision is None else revision.number,
+        groups=0 if revision is None else revision.groups,
+        contradictions=0 if revision is None else len(revision.contradictions),
+        published_at=None if revision is None else revision.published_at,
+        median_seconds_webhook_to_revision=statistics.median(latencies) if latencies else None,
+        version=versions.current(),
+        versions_refused=versions.refused(),
+        training=queues.training_progress(name),
+        jobs_waiting=queues.depths(),
+        workers=len(queues.workers()),
+        held=None if held is None else held.reason,
+        quarantined=len(quarantine),
+        quarantine=tuple((one.path, one.reason) for one in quarantine[:QUARANTINE_SHOWN]),
+    )
+
+
+def _desk_status(project: str, desk: Desk, stores: Stores) -> DeskStatus:
+    waiting = len(stores.questions(project).open(desk.name))
+    return DeskStatus(desk.name, str(desk.kind), desk.project_id, desk.prelabel, desk.retired, waiting)
