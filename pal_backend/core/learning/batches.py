@@ -7,56 +7,12 @@ E * B (B - 1) / (N (N - 1)), 0.03 pairs for 1,000 answers on 50,000 samples. So 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class TrainingGraph:
-    """The similarity graph over N samples as training uses it; views are added batch by batch.
-
-    Args:
-        prior: float32 (N, N) csr, symmetric, zero diagonal: weight of prior neighbours, already times their precision.
-        pairs: int64 (E, 2), each answered pair once, its two samples different.
-        signed: float32 (E,), in [-1, 1]: confidence that the pair is the same, negative for different.
-        components: int64 (N,), equal numbers for samples joined by trusted answers, -1 for a sample in none.
-        cannot: int64 (M, 2), components that trusted answers keep apart.
-        view: weight of the edges between views of one sample.
-        answer: total weight of the edges from answers at one sample.
-    """
-
-    prior: Any
-    pairs: Ints
-    signed: Floats
-    components: Ints
-    cannot: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))
-    view: float = 1.0
-    answer: float = 1.0
-
-    @property
-    def size(self) -> int:
-        """N."""
-        return len(self.components)
-
-    @cached_property
-    def cannot_keys(self) -> Ints:
-        """The pairs of ``cannot`` as sorted numbers."""
-        return np.sort(_keys(self.cannot[:, 0], self.cannot[:, 1], _LARGE))
-
-    @cached_property
-    def members(self) -> list[Ints]:
-        """Rows of each component of two samples or more."""
-        order = np.argsort(self.components, kind="stable")
-        order = order[self.components[order] >= 0]
-        starts = np.flatnonzero(np.diff(self.components[order])) + 1
-        return [part for part in np.split(order, starts) if len(part) > 1]
+from pal_backend.core.learning.graph import Ints, TrainingGraph, pair_keys
 
 
 class Edges(NamedTuple):
@@ -64,7 +20,7 @@ class Edges(NamedTuple):
 
     rows: Ints
     columns: Ints
-    weights: Floats
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -85,7 +41,6 @@ class Shares:
 
 
 UNIFORM = Shares(0.0, 0.0, 0.0)
-_LARGE = 1 << 32
 _MEMBERS = 4
 
 
@@ -179,7 +134,7 @@ def _between_components(graph: TrainingGraph, nodes: Ints) -> Edges:
     a, b = np.nonzero(same)
     apart = np.zeros_like(same)
     if len(graph.cannot):
-        keys = _keys(own[:, None], own[None, :], _LARGE)
+        keys = pair_keys(own[:, None], own[None, :])
         found = np.searchsorted(graph.cannot_keys, keys).clip(max=len(graph.cannot_keys) - 1)
         apart = (graph.cannot_keys[found] == keys) & ~same
         np.fill_diagonal(apart, val=False)
@@ -198,11 +153,6 @@ def _answered(graph: TrainingGraph, nodes: Ints) -> Edges:
     here = (ends >= 0).all(axis=1)
     a, b, weights = ends[here, 0], ends[here, 1], graph.signed[here].astype(np.float32)
     return Edges(np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([weights, weights]))
-
-
-def _keys(a: Ints, b: Ints, base: int) -> Ints:
-    keys: Ints = np.minimum(a, b) * base + np.maximum(a, b)
-    return keys
 
 
 def _without(edges: Edges, others: Edges, size: int) -> Edges:

@@ -17,7 +17,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pal_backend.core.learning.backbones import Projector, SmallConvNet
-from pal_backend.core.learning.batches import Edges, Shares, TrainingGraph, epoch, induced, with_views
+from pal_backend.core.learning.batches import Edges, Shares, epoch, induced, with_views
+from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.losses.simclr import simclr
 from pal_backend.core.learning.views import STRONG, Augmentation, views
 

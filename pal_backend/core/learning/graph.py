@@ -1,17 +1,20 @@
-"""From answers and prior neighbours to the weights that training uses."""
+"""The similarity graph as training uses it: answers and prior neighbours with their weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.learning.batches import TrainingGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer, Pair
+
+Ints = NDArray[np.int64]
 
 PRIOR_WEIGHT = 0.3
 """Weight of an edge to a prior neighbour that is surely the same; an edge between views has 1 (GPS-SSL as one graph)."""
@@ -19,6 +22,47 @@ PRECISION_BELIEF = (4.0, 1.0)
 """Beta prior on the share of neighbours that are the same, before anybody was asked."""
 NEIGHBOURS = 10
 """Strongest edges kept of each sample."""
+
+
+@dataclass(frozen=True)
+class TrainingGraph:
+    """The similarity graph over N samples as training uses it; views are added batch by batch.
+
+    Args:
+        prior: float32 (N, N) csr, symmetric, zero diagonal: weight of prior neighbours, already times their precision.
+        pairs: int64 (E, 2), each answered pair once, its two samples different.
+        signed: float32 (E,), in [-1, 1]: confidence that the pair is the same, negative for different.
+        components: int64 (N,), equal numbers for samples joined by trusted answers, -1 for a sample in none.
+        cannot: int64 (M, 2), components that trusted answers keep apart.
+        view: weight of the edges between views of one sample.
+        answer: total weight of the edges from answers at one sample.
+    """
+
+    prior: sparse.csr_array
+    pairs: Ints
+    signed: NDArray[np.float32]
+    components: Ints
+    cannot: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    view: float = 1.0
+    answer: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return len(self.components)
+
+    @cached_property
+    def cannot_keys(self) -> Ints:
+        """The pairs of ``cannot`` as sorted numbers."""
+        return np.sort(pair_keys(self.cannot[:, 0], self.cannot[:, 1]))
+
+    @cached_property
+    def members(self) -> list[Ints]:
+        """Rows of each component of two samples or more."""
+        order = np.argsort(self.components, kind="stable")
+        order = order[self.components[order] >= 0]
+        starts = np.flatnonzero(np.diff(self.components[order])) + 1
+        return [part for part in np.split(order, starts) if len(part) > 1]
 
 
 def build_training_graph(space: Space, answers: Iterable[Answer]) -> TrainingGraph:
@@ -85,3 +129,9 @@ def _weighted(graph: SimilarityGraph, index: dict[str, int]) -> tuple[NDArray[np
     ]
     pairs = np.array([(index[pair.first], index[pair.second]) for pair, _ in known], np.int64).reshape(-1, 2)
     return pairs, np.array([weight for _, weight in known], np.float64)
+
+
+def pair_keys(a: Ints, b: Ints) -> Ints:
+    """One number for each unordered pair of numbers below 2**31."""
+    keys: Ints = np.minimum(a, b) << 32 | np.maximum(a, b)
+    return keys
