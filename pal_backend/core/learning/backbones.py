@@ -36,10 +36,10 @@ class SmallConvNet(nn.Module):
     def __init__(self, channels: int, generator: torch.Generator) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_block(channels, 24, kernel=5, stride=2),
-            *_block(24, 48, kernel=3, stride=2),
-            *_block(48, 96, kernel=3, stride=2),
-            *_block(96, self.features, kernel=3, stride=1),
+            *_block(channels, 16, kernel=5, stride=2),
+            *_block(16, 32, kernel=3, stride=2),
+            *_block(32, 64, kernel=3, stride=2),
+            *_block(64, self.features, kernel=3, stride=1),
         )
         initialise(self, generator)
 

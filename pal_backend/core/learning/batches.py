@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_backend.core.learning.graph import Ints, TrainingGraph, pair_keys
 
