@@ -47,7 +47,6 @@ def learn(project: str) -> dict[str, Any]:
 def refill(project: str) -> dict[str, Any]:
     """Post the journalled questions of every live desk, and bring scores and model version up to date."""
     shop = bootstrap.build()
-    shop.queues.begin_refill(project)
     label_studio = shop.label_studio()
     found = shop.stores.projects.get(project)
     reports = {
@@ -61,7 +60,6 @@ def refill(project: str) -> dict[str, Any]:
 def reconcile(project: str, why: str = "") -> dict[str, Any]:
     """Compare Label Studio's annotations with ours and send the differences through the event stream."""
     shop = bootstrap.build()
-    shop.queues.begin_reconcile(project)
     report = reconciling.reconcile(
         shop.stores.projects.get(project), shop.stores, shop.label_studio(), shop.clock
     )

@@ -1,0 +1,175 @@
+"""A sitting over a real Redis and real digits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from pal_backend import wire
+from pal_backend.core.vocabulary import AnnotationKey, Verdict
+from pal_backend.credentials import Credentials
+from pal_backend.errors import ConflictError
+from pal_backend.queues import Queues
+from pal_backend.settings import Settings
+from pal_backend.store.questions import State
+from pal_backend.store.stores import Stores
+from tests.worker.house import NAME, House, build_house
+from worker.bootstrap import Workshop
+from worker.sitting import LEASE_SECONDS, Sitting
+
+
+@pytest.fixture
+def house(stores: Stores, settings: Settings) -> House:
+    return build_house(stores, settings)
+
+
+@pytest.fixture
+def shop(house: House, settings: Settings) -> Workshop:
+    return Workshop(replace(settings, idle_seconds=1), Credentials(), house.stores, Queues(settings.redis_url))
+
+
+def sit(shop: Workshop, should_stop: Callable[[], bool] = lambda: False) -> int:
+    """One whole sitting."""
+    sittings = shop.stores.sittings(NAME)
+    lease = sittings.take("test", LEASE_SECONDS)
+    assert lease is not None
+    try:
+        return Sitting(shop.stores.projects.get(NAME), shop, lease, should_stop).run()
+    finally:
+        sittings.release(lease)
+
+
+def test_the_first_sitting_publishes_and_journals_enough_questions(shop: Workshop, house: House) -> None:
+    """Before any answer there is a revision, ten questions are written down, and refill is woken to post them."""
+    sit(shop)
+
+    revision = house.stores.revisions(NAME).current()
+    assert revision is not None
+    assert (revision.version, revision.answers) == ("v0000", 0)
+    assert len(house.questions()) == 10
+    assert [job.kind for job in shop.queues.jobs()] == ["refill"]
+
+
+def test_answers_become_a_revision_and_new_questions(shop: Workshop, house: House) -> None:
+    """Ten answers close their questions, stand in the answers, and ten others are asked."""
+    sit(shop)
+    asked = house.questions()
+    for posted in asked:
+        house.send(wire.Submitted((house.submission(posted),)), at=time.time())
+
+    assert sit(shop) == 10
+
+    revision = house.stores.revisions(NAME).current()
+    assert revision is not None
+    assert revision.answers == 10
+    assert {a.question for a in house.stores.answers(NAME).all()} == {posted.id for posted in asked}
+    fresh = {posted.id for posted in house.questions()}
+    assert len(fresh) == 10
+    assert not fresh & {posted.id for posted in asked}
+    assert len(house.stores.revisions(NAME).latencies()) == 10
+
+
+def test_an_answer_is_read_by_what_its_task_says_when_the_journal_was_lost(shop: Workshop, house: House) -> None:
+    """The task's meta is enough: neither Redis nor a task number is needed to understand an answer."""
+    sit(shop)
+    posted = house.questions()[0]
+    house.stores.redis.delete(f"pal:{NAME}:questions", f"pal:{NAME}:open", f"pal:{NAME}:tasks")
+    house.send(wire.Submitted((house.submission(posted),)))
+
+    sit(shop)
+
+    (annotation,) = house.stores.answers(NAME).all()
+    assert annotation.question == posted.id
+    assert annotation.answers[0].pair == posted.question.pairs[0]
+    assert annotation.answers[0].verdict is (Verdict.SAME if house.same(posted.question) else Verdict.DIFFERENT)
+
+
+def test_a_deleted_answer_is_forgotten_and_its_question_open_again(shop: Workshop, house: House) -> None:
+    """Withdrawal leaves a tombstone: even the late original does not come back."""
+    sit(shop)
+    posted = house.questions()[0]
+    submission = house.submission(posted, number=5)
+    house.send(wire.Submitted((submission,)))
+    sit(shop)
+    house.send(wire.Deleted((5,)))
+    house.send(wire.Submitted((submission,)))
+
+    sit(shop)
+
+    assert house.stores.answers(NAME).all() == []
+    again = house.stores.questions(NAME).get(posted.id)
+    assert again is not None
+    assert again.state is not State.CLOSED
+    assert house.stores.answers(NAME).withdrawn([AnnotationKey("pairs", 5)])
+
+
+def test_a_skip_closes_the_question_without_an_answer(shop: Workshop, house: House) -> None:
+    """A skipped question is dealt with, teaches nothing and is not asked again at once."""
+    sit(shop)
+    posted = house.questions()[0]
+    house.send(wire.Submitted((house.submission(posted, skipped=True),)))
+
+    sit(shop)
+
+    (annotation,) = house.stores.answers(NAME).all()
+    assert annotation.skipped
+    assert annotation.answers == ()
+    kept = house.stores.questions(NAME).get(posted.id)
+    assert kept is not None
+    assert (kept.state, kept.closed) == (State.CLOSED, "skipped")
+
+
+def test_start_training_and_events_without_content_become_jobs(shop: Workshop, house: House) -> None:
+    """The button enqueues a training, an event that says nothing enqueues a reconcile."""
+    house.send(wire.TrainingRequested())
+    house.send(wire.ReconcileRequested("no payload"))
+
+    sit(shop)
+
+    assert {"train", "reconcile"} <= {job.kind for job in shop.queues.jobs()}
+
+
+def test_enough_answers_ask_for_training(shop: Workshop, house: House) -> None:
+    """A training is enqueued once the answers since the last version reach the setting."""
+    shop = replace(shop, settings=replace(shop.settings, train_after_answers=10))
+    sit(shop)
+    for posted in house.questions()[:9]:
+        house.send(wire.Submitted((house.submission(posted),)))
+    sit(shop)
+    assert "train" not in {job.kind for job in shop.queues.jobs()}
+
+    house.send(wire.Submitted((house.submission(house.questions()[0]),)))
+    sit(shop)
+
+    assert "train" in {job.kind for job in shop.queues.jobs()}
+
+
+def test_a_sitting_that_lost_its_lease_cannot_publish(shop: Workshop, house: House) -> None:
+    """A later lease fences off the earlier one, however long that one goes on."""
+    sittings = house.stores.sittings(NAME)
+    early = sittings.take("early", LEASE_SECONDS)
+    assert early is not None
+    sittings.release(early)
+    sit(shop)
+
+    with pytest.raises(ConflictError, match="another sitting has taken over"):
+        Sitting(house.stores.projects.get(NAME), shop, early, lambda: False).run()
+
+
+def test_the_same_answers_give_the_same_questions(shop: Workshop, house: House) -> None:
+    """After Redis' memory of the sitting is gone, the same answers lead to the same revision."""
+    sit(shop)
+    for posted in house.questions():
+        house.send(wire.Submitted((house.submission(posted),)))
+    sit(shop)
+    first = house.stores.revisions(NAME).posterior()
+    sit(shop)
+    second = house.stores.revisions(NAME).posterior()
+
+    assert first is not None
+    assert second is not None
+    assert first.groups == second.groups
+    assert abs(first.probabilities - second.probabilities).max() <= 1e-4
