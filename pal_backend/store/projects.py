@@ -115,8 +115,12 @@ class Projects:
     def names(self) -> list[str]:
         """Names of all projects, sorted; those that only the artefact folder remembers among them."""
         known = cast("set[str]", self._redis.smembers("pal:projects"))
-        kept = {name for name in self._artefacts.list("projects") if PROJECT_NAME.match(name)}
-        return sorted(known | {name for name in kept - known if self._artefacts.exists(_file(name))})
+        return sorted(known | set(self.kept_names()))
+
+    def kept_names(self) -> list[str]:
+        """Names of the projects in the artefact folder, sorted; needs no Redis."""
+        names = (name for name in self._artefacts.list("projects") if PROJECT_NAME.match(name))
+        return sorted(name for name in names if self._artefacts.exists(_file(name)))
 
     def get(self, name: str) -> Project:
         """The project of that name.
@@ -142,6 +146,15 @@ class Projects:
         text = cast("str | None", self._redis.get(key))
         if text is not None:
             return _load(Record(text, key), name)
+        return self.kept(name)
+
+    def kept(self, name: str) -> Project | None:
+        """The project as the artefact folder has it, or None; needs no Redis.
+
+        Raises:
+            InputError: the name cannot be one, or what is kept about it is malformed.
+        """
+        check_name(name)
         try:
             return _load(Record(self._artefacts.read(_file(name)), _file(name)), name)
         except NotFoundError:
