@@ -1,0 +1,320 @@
+"""Jobs: queue names, job paths, ids, and what the status page says about them. Only this module and the worker speak RQ.
+
+Keys:
+    ``pal:{p}:waiting`` hash, kind of job → id of the last one enqueued. While that one still waits, asking again changes
+    nothing: it will see everything that is there when it starts. Once RQ marks it as started it does not count any more, so
+    whatever comes during a run gets a run of its own, and no flag can be forgotten.
+    RQ keeps its own keys, ``rq:*``. Arguments and results are JSON, never pickle: whoever can write to Redis must not be
+    able to run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import WatchError
+from rq import Queue, Retry, get_current_job
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.registry import (
+    BaseRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
+from rq.serializers import JSONSerializer
+from rq.worker_registration import get_keys
+
+from pal_backend.store.connection import connect
+
+logger = logging.getLogger(__name__)
+
+LEARN = "learn"
+"""Seconds, CPU: folds answers in."""
+DESK = "desk"
+"""Talks to Label Studio or reads and writes files."""
+TRAIN = "train"
+"""Minutes, GPU where there is one."""
+NAMES = (LEARN, DESK, TRAIN)
+
+PATHS = {kind: f"worker.jobs.{kind}" for kind in ("learn", "refill", "reconcile", "train", "ingest", "export")}
+"""Kind of job → the function that RQ imports."""
+
+HOUR_S, DAY_S = 3600, 86_400
+WAITING = frozenset({"queued", "deferred", "scheduled"})
+"""States of a job that has yet to start (again)."""
+LISTED = 50
+"""Jobs of each queue and state that the status page may show."""
+_REGISTRIES: tuple[type[BaseRegistry], ...] = (
+    StartedJobRegistry,
+    ScheduledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How jobs of one kind are treated."""
+
+    queue: str
+    timeout_s: int
+    """After that RQ stops the job, which is safe: each can be killed and run again."""
+    result_ttl_s: int
+    """How long a finished job is listed."""
+    busy: frozenset[str]
+    """States of the last such job in which asking again changes nothing."""
+    retries: tuple[int, ...] = (0, 0)
+    """Seconds before each new attempt; more than 0 needs a worker with a scheduler."""
+
+
+_PATIENT = (2, 5, 10, 30, *([60] * 26))
+"""Half an hour without Label Studio; by then a reconcile is due anyway."""
+RULES = {
+    "learn": _Rule(LEARN, DAY_S, 60, WAITING),
+    "refill": _Rule(DESK, HOUR_S, 300, WAITING, _PATIENT),
+    "reconcile": _Rule(DESK, 6 * HOUR_S, HOUR_S, WAITING, _PATIENT),
+    "ingest": _Rule(DESK, DAY_S, DAY_S, WAITING | {"started"}),
+    "export": _Rule(DESK, 6 * HOUR_S, DAY_S, WAITING | {"started"}),
+    # One training at a time: the next one starts from all answers that came meanwhile.
+    "train": _Rule(TRAIN, 2 * DAY_S, DAY_S, WAITING | {"started"}),
+}
+FAILURE_TTL_S = 7 * DAY_S
+"""RQ's own default is a year."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One job, for people who look. Times are seconds since 1970."""
+
+    queue: str
+    id: str
+    kind: str
+    state: str
+    """queued, started, scheduled (waits for its next attempt), deferred, failed, finished, stopped, canceled."""
+    project: str
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    enqueued_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: str = ""
+    """Last line of what went wrong."""
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """One worker process that Redis knows of. A worker that died unseen stays for less than a minute."""
+
+    name: str
+    queues: tuple[str, ...]
+    state: str
+    """idle, busy, started or suspended."""
+    last_heartbeat: float | None
+    """Seconds since 1970."""
+
+
+class Queues:
+    """Enqueues jobs and tells about them.
+
+    Args:
+        redis: the URL of Redis, or a client that returns bytes (RQ cannot read text).
+    """
+
+    def __init__(self, redis: str | Redis) -> None:
+        self._redis = connect(redis, text=False) if isinstance(redis, str) else redis
+        if self._redis.connection_pool.connection_kwargs.get("decode_responses"):
+            raise ValueError("Queues needs a client without decode_responses, or a URL")
+        self._queues = {n: Queue(n, connection=self._redis, serializer=JSONSerializer) for n in NAMES}
+
+    # ---- asking for work ---------------------------------------------------------------------------------------------
+
+    def learn(self, project: str, pipe: Pipeline | None = None) -> str:
+        """A sitting. On the pipeline of :meth:`pal_backend.store.sittings.Sittings.wake`, which keeps them few; without
+        one, not while another waits. The job's id is returned, as from all these methods."""
+        job_id = f"learn-{project}-{secrets.token_hex(6)}"
+        if pipe is None:
+            return self._once("learn", project, "learn", job_id, [project])
+        self._push("learn", job_id, [project], pipe)
+        return job_id
+
+    def refill(self, project: str) -> str:
+        """Post what is journalled; not while another refill waits."""
+        return self._once("refill", project, "refill", f"refill-{project}-{secrets.token_hex(6)}", [project])
+
+    def reconcile(self, project: str, why: str = "") -> str:
+        """Compare Label Studio's annotations with ours; not while another reconcile waits."""
+        return self._once(
+            "reconcile", project, "reconcile", f"reconcile-{project}-{secrets.token_hex(6)}", [project, why]
+        )
+
+    def train(self, project: str, revision: int, why: str = "") -> str:
+        """Train on what is known after ``revision``; not while another training of the project waits or runs."""
+        return self._once("train", project, "train", f"train-{project}-{revision}", [project, revision, why])
+
+    def ingest(self, project: str) -> str:
+        """Take in the pool; not while that waits or runs."""
+        return self._once("ingest", project, "ingest", f"ingest-{project}", [project])
+
+    def export(self, project: str, *arguments: str | int | float | bool | None) -> str:
+        """Write groups and labels out; not while the very same export waits or runs."""
+        named = hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:12]
+        job_id = f"export-{project}-{named}"
+        return self._once("export", project, job_id, job_id, [project, *arguments])
+
+    def _once(self, kind: str, project: str, slot: str, job_id: str, arguments: list[Any]) -> str:
+        """Enqueue unless the last job of this slot is busy; which of two askers is first, a transaction decides."""
+        waiting = f"pal:{project}:waiting"
+        with self._redis.pipeline() as pipe:
+            while True:
+                pipe.watch(waiting, Job.key_for(job_id))  # type: ignore[no-untyped-call]
+                last = _text(cast("Any", pipe.hget(waiting, slot)))
+                for known in dict.fromkeys(filter(None, (last, job_id))):
+                    pipe.watch(Job.key_for(known))  # type: ignore[no-untyped-call]
+                    if _text(cast("Any", pipe.hget(Job.key_for(known), "status"))) in RULES[kind].busy:
+                        return known
+                pipe.multi()
+                pipe.hset(waiting, slot, job_id)
+                self._forget(job_id, pipe)
+                self._push(kind, job_id, arguments, pipe)
+                try:
+                    pipe.execute()
+                except WatchError:
+                    continue
+                return job_id
+
+    def _push(self, kind: str, job_id: str, arguments: list[Any], pipe: Pipeline) -> None:
+        rule = RULES[kind]
+        self._queues[rule.queue].enqueue_call(
+            PATHS[kind],
+            args=arguments,
+            timeout=rule.timeout_s,
+            result_ttl=rule.result_ttl_s,
+            failure_ttl=FAILURE_TTL_S,
+            job_id=job_id,
+            retry=Retry(max=len(rule.retries), interval=list(rule.retries)),
+            pipeline=pipe,
+        )
+
+    def _forget(self, job_id: str, pipe: Pipeline) -> None:
+        """Delete an ended job of that id: it would pass on its end, its result and its time to live to the new one."""
+        try:
+            Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer).delete(pipeline=pipe)
+        except NoSuchJobError:
+            return
+        except Exception as problem:  # RQ raises whatever a malformed record makes it raise
+            logger.warning("job %s cannot be read (%s); replacing it", job_id, type(problem).__name__)
+            pipe.delete(Job.key_for(job_id))
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    def depths(self) -> dict[str, int]:
+        """Queue name → jobs that wait in it."""
+        return {name: int(queue.count) for name, queue in self._queues.items()}
+
+    def waiting_to_learn(self) -> int:
+        """How many sittings, of any project, wait for a worker."""
+        return self.depths()[LEARN]
+
+    def jobs(self) -> list[JobStatus]:
+        """Jobs that wait, run, or ended lately, at most 50 of each queue and state; unreadable ones are left out."""
+        ids: dict[str, None] = {}
+        for name, queue in self._queues.items():
+            ids |= dict.fromkeys(queue.get_job_ids(0, LISTED))
+            for kind in _REGISTRIES:
+                registry = kind(name, connection=self._redis, serializer=JSONSerializer)
+                # Without cleanup: looking must not write.
+                ids |= dict.fromkeys(registry.get_job_ids(0, LISTED - 1, desc=True, cleanup=False))
+        found = (self._job(job_id) for job_id in ids)
+        return [status for status in found if status is not None]
+
+    def job(self, job_id: str) -> JobStatus | None:
+        """One job, or None if it is not known (any more)."""
+        return self._job(job_id)
+
+    def training_progress(self, project: str) -> str:
+        """What the last training of a project is doing, in one line; empty if none was asked for lately."""
+        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
+        found = self._job(job_id) if job_id else None
+        if found is None:
+            return ""
+        words = [f"{name} {value}" for name, value in found.progress.items() if isinstance(value, (str, int, float))]
+        return ", ".join([found.state, *words, *([found.error] if found.error else [])])[:200]
+
+    def workers(self) -> list[WorkerStatus]:
+        """Worker processes, by name."""
+        found = []
+        for key in get_keys(connection=self._redis):
+            fields = {_text(k): _text(v) for k, v in cast("dict[Any, Any]", self._redis.hgetall(key)).items()}
+            if fields and "death" not in fields:
+                found.append(
+                    WorkerStatus(
+                        name=key.removeprefix("rq:worker:"),
+                        queues=tuple(filter(None, (fields.get("queues") or "").split(","))),
+                        state=fields.get("state") or "unknown",
+                        last_heartbeat=_moment(fields.get("last_heartbeat")),
+                    )
+                )
+        return sorted(found, key=lambda worker: worker.name)
+
+    def _job(self, job_id: str) -> JobStatus | None:
+        try:
+            job = Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
+            arguments = job.args
+            error = job.latest_result() if job.get_status(refresh=False) in {"failed", "scheduled"} else None
+        except NoSuchJobError:
+            return None
+        except Exception as problem:  # RQ raises whatever a malformed record makes it raise
+            logger.warning("job %s cannot be read (%s); leaving it out", job_id, type(problem).__name__)
+            return None
+        return JobStatus(
+            queue=job.origin,
+            id=job.id,
+            kind=(job.func_name or "").rpartition(".")[2],
+            state=str(job.get_status(refresh=False).value),
+            project=str(arguments[0]) if arguments else "",
+            progress=dict(job.meta),
+            enqueued_at=_seconds(job.enqueued_at),
+            started_at=_seconds(job.started_at),
+            ended_at=_seconds(job.ended_at),
+            error=_last_line((error.exc_string if error is not None else None) or ""),
+        )
+
+
+def report_progress(progress: Mapping[str, Any]) -> None:
+    """Inside a job: note how far it has come, as JSON scalars, where the status page finds it. Elsewhere: nothing."""
+    job = get_current_job()
+    if job is not None:
+        job.meta.update(progress)
+        job.save_meta()  # type: ignore[no-untyped-call]
+
+
+def _last_line(text: str) -> str:
+    lines: Iterable[str] = (line.strip() for line in reversed(text.splitlines()))
+    return next((line[:500] for line in lines if line), "")
+
+
+def _text(value: Any) -> str | None:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
