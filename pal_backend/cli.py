@@ -35,7 +35,9 @@ app = typer.Typer(
 
 @app.callback()
 def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails, and log more.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when something fails, and log more.")
+    ] = False,
 ) -> None:
     """Group a pile of images by answering “same or different?” in Label Studio.
 
@@ -51,7 +53,10 @@ for command in (*cli_demo.COMMANDS, *cli_project.COMMANDS, *cli_report.COMMANDS,
 
 @app.command(epilog=EXIT_CODES)
 def version() -> None:
-    """Print the version. Example:  pal version"""
+    """Print the version.
+
+    Example:  pal version
+    """
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 

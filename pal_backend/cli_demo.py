@@ -10,12 +10,16 @@ import typer
 
 
 def demo(
+    *,
     answers: Annotated[
-        int, typer.Option(min=0, help="Let a simulated annotator answer so many questions, then print one line of JSON.")
+        int,
+        typer.Option(min=0, help="Let a simulated annotator answer so many questions, then print one line of JSON."),
     ] = 0,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of your own images; with --answers one sub-folder a class. Default: handwritten digits."),
+        typer.Option(
+            help="Folder of your own images; with --answers one sub-folder a class. Default: handwritten digits."
+        ),
     ] = None,
     home: Annotated[Path, typer.Option(envvar="PAL_HOME", help="Folder that keeps everything.")] = Path(".pal"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web process.")] = 9090,
@@ -47,7 +51,10 @@ def demo(
 
 
 def serve() -> None:
-    """Run the web process: Label Studio's ML backend protocol. Example:  PORT=9090 pal serve"""
+    """Run the web process: Label Studio's ML backend protocol.
+
+    Example:  PORT=9090 pal serve
+    """
     from pal_backend import bootstrap
     from pal_backend.settings import Settings
 

@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
 
 def simulate(
+    *,
     features: Annotated[Path, typer.Option(help="NumPy file with the features, (N, D).")],
     labels: Annotated[Path, typer.Option(help="NumPy file with the true classes, (N,); only the annotator sees them.")],
     answers: Annotated[int, typer.Option(min=1, help="How many pairs are answered in all.")] = 500,
@@ -72,7 +73,9 @@ def _budgets(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise InputError(f"--budgets {text!r} is not a list of whole numbers; expected for example 50,100,200") from None
+        raise InputError(
+            f"--budgets {text!r} is not a list of whole numbers; expected for example 50,100,200"
+        ) from None
 
 
 def _load(path: Path) -> Any:

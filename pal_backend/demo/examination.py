@@ -94,13 +94,19 @@ class Examination:
         started, asked = time.monotonic(), False
         while True:
             revision, known = self._revisions.current(), answers.count()
-            if revision is not None and revision.answers >= max(expected, known) and revision.version == versions.current():
+            if (
+                revision is not None
+                and revision.answers >= max(expected, known)
+                and revision.version == versions.current()
+            ):
                 return
             step.say(f"{revision.answers if revision else 0} of {expected}")
             if not asked and known < expected and time.monotonic() - started > RECONCILE_AFTER_SECONDS:
                 self.queues.reconcile(self.project.name, "a webhook was lost")
                 asked = True
-            self._pause(started, SETTLE_SECONDS, f"only {known} of {expected} answers arrived, or were not learned from")
+            self._pause(
+                started, SETTLE_SECONDS, f"only {known} of {expected} answers arrived, or were not learned from"
+            )
 
     def _train(self, step: Step) -> None:
         """Until a version that was trained is published or refused; asks for a training if none is on its way."""

@@ -54,7 +54,7 @@ class Options:
             home=self.home.absolute(),
             redis_url=f"redis://{HOST}:{self.redis_port}/0",
             label_studio_url=f"http://{HOST}:{self.label_studio_port}",
-            label_studio_token="",  # noqa: S106 - the demo's own account, never one from the environment
+            label_studio_token="",
             host=HOST,
             port=self.port,
             backend_url=f"http://{HOST}:{self.port}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -18,12 +18,22 @@ from pal_backend.errors import UnavailableError
 from pal_backend.redis_server import RedisServer
 from pal_backend.settings import Settings, child_environment, process_environment
 
-
 POLL_SECONDS = 0.2
 REDIS_SECONDS = 20
 WEB_SECONDS = 60
 LABEL_STUDIO_SECONDS = 600
 """Its first start takes a minute on a busy machine; ten mean that it never will."""
+
+
+@dataclass(frozen=True)
+class LabelStudioStart:
+    """Label Studio on its way up."""
+
+    child: Child
+    command: str
+    environment: Mapping[str, str] = field(repr=False)
+    first: bool
+    """Whether it has to make its database."""
 
 
 @dataclass
@@ -44,34 +54,37 @@ class House:
             child = self.supervisor.start(Program("Redis", command, process_environment(), grace=20))
             self._wait(step, child, REDIS_SECONDS, self._redis_answers)
 
-    def start_label_studio(self, credentials: Credentials, meanwhile: Callable[[], None]) -> Credentials:
-        """Start Label Studio, do ``meanwhile`` while it gets ready, and sign in.
-
-        Returns:
-            Credentials that Label Studio takes.
-        """
+    def start_label_studio(self, credentials: Credentials) -> LabelStudioStart:
+        """Start Label Studio; :meth:`wait_for_label_studio` waits until it answers."""
+        first = not (self.settings.home / label_studio_process.FOLDER / label_studio_process.DATABASE).exists()
         command = label_studio_process.find_command(self.options.label_studio)
         environment = label_studio_process.environment(
             process_environment(), self.settings.home, credentials.demo_password, credentials.label_studio_token
         )
         program = label_studio_process.program(command, self.options.label_studio_port, environment)
-        child = self.supervisor.start(program)
-        meanwhile()
+        return LabelStudioStart(self.supervisor.start(program), command, environment, first)
+
+    def wait_for_label_studio(self, start: LabelStudioStart, credentials: Credentials) -> Credentials:
+        """Wait until it answers, and sign in.
+
+        Returns:
+            Credentials that Label Studio takes.
+        """
+        title = "Label Studio (its first start makes a database, about a minute)" if start.first else "Label Studio"
         with self.local_client(self.settings.label_studio_url) as client:
-            first = "" if self._has_label_studio_data() else " (its first start makes a database, about a minute)"
-            with self.reporter.step(f"{label_studio_process.NAME}{first}") as step:
+            with self.reporter.step(title) as step:
                 self._wait(
                     step,
-                    child,
+                    start.child,
                     LABEL_STUDIO_SECONDS,
-                    lambda: label_studio_process.is_up(client, child, self.options.label_studio_port),
+                    lambda: label_studio_process.is_up(client, start.child, self.options.label_studio_port),
                     lambda: label_studio_process.what_it_does(self.settings.home),
                 )
             with self.reporter.step("account in Label Studio") as step:
 
                 def win_back() -> None:
                     step.say("its password is not known any more: setting a new one")
-                    account.reset_password(command, environment, credentials.demo_password)
+                    account.reset_password(start.command, start.environment, credentials.demo_password)
 
                 return account.sign_in(client, self.settings, credentials, win_back)
 
@@ -93,9 +106,6 @@ class House:
     def _start_ours(self, name: str, command: list[str], grace: float) -> Child:
         environment = child_environment(self.settings, PYTHONUNBUFFERED="1")
         return self.supervisor.start(Program(name, command, environment, grace))
-
-    def _has_label_studio_data(self) -> bool:
-        return (self.settings.home / label_studio_process.FOLDER / label_studio_process.DATABASE).exists()
 
     def _redis_answers(self) -> bool:
         from pal_backend.store.connection import connect

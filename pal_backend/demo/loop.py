@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
-from pal_backend import joining, samples
+from pal_backend import samples
+from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.demo import account, hidden_labels, label_studio_process
 from pal_backend.demo.annotator import Annotator
@@ -22,18 +24,33 @@ from pal_backend.demo.ports import check_ports
 from pal_backend.demo.processes import Supervisor
 from pal_backend.demo.reporter import Reporter
 from pal_backend.errors import InputError, UnavailableError
+from pal_backend.joining import Joined, Joiner, Wanted
+from pal_backend.label_studio import LabelStudio
+from pal_backend.pool_index import load_samples
 from pal_backend.queues import Queues
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 
+DESK = Wanted("pairs", QuestionKind.PAIR, title="PAL demo: same or different?")
 FIRST_QUESTION_SECONDS = 300.0
 POLL_SECONDS = 0.2
 WATCH_SECONDS = 1.0
 
 
-def run(options: Options, given: Settings, reporter: Reporter) -> dict[str, Any] | None:
+def run(
+    options: Options,
+    given: Settings,
+    reporter: Reporter,
+    announce: Callable[[dict[str, str]], None] | None = None,
+) -> dict[str, Any] | None:
     """Start everything, keep it running, stop everything.
+
+    Args:
+        options: what was asked for on the command line.
+        given: settings of the environment; addresses and ports are the options'.
+        reporter: hears of every step.
+        announce: hears where to label and how to sign in, once a question stands.
 
     Returns:
         With ``options.answers`` the result of the simulated annotator's work; None when a person stopped the demo.
@@ -45,11 +62,11 @@ def run(options: Options, given: Settings, reporter: Reporter) -> dict[str, Any]
     """
     settings = options.settings(given)
     with interruptible() as interruption, only_one(settings.home):
-        check_ports(options.ports)
         _check_images(options)
+        check_ports(options.ports)
         supervisor = Supervisor(settings.home / LOGS)
         try:
-            return Demo(options, settings, supervisor, reporter).run()
+            return Demo(options, settings, supervisor, reporter, announce).run()
         except Interrupted:
             if options.answers:
                 raise
@@ -63,11 +80,19 @@ def run(options: Options, given: Settings, reporter: Reporter) -> dict[str, Any]
 class Demo:
     """One run. All its processes belong to ``supervisor``, which the caller stops."""
 
-    def __init__(self, options: Options, settings: Settings, supervisor: Supervisor, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        options: Options,
+        settings: Settings,
+        supervisor: Supervisor,
+        reporter: Reporter,
+        announce: Callable[[dict[str, str]], None] | None,
+    ) -> None:
         self._options = options
         self._settings = settings
         self._supervisor = supervisor
         self._reporter = reporter
+        self._announce = announce
         self._house = House(options, settings, supervisor, reporter)
 
     def run(self) -> dict[str, Any] | None:
@@ -75,19 +100,42 @@ class Demo:
         started = time.monotonic()
         credentials = account.prepare(self._settings)
         self._house.start_redis()
-        credentials = self._house.start_label_studio(credentials, meanwhile=self._make_pool)
-        self._house.start_web()
-        project = self._join(credentials)
-        self._house.start_worker()
-        desk = next(desk for desk in project.desks if not desk.retired)
         stores = Stores.open(self._settings)
-        self._wait_for_question(stores, desk)
-        self._reporter.line(f"✓ the first question stands in Label Studio after {time.monotonic() - started:.0f} s", "green")
-        self._reporter.console.print(self._panel(desk, credentials))
+        project = self._project(stores)
+        label_studio = self._house.start_label_studio(credentials)
+        self._house.start_web()
+        # A desk whose Label Studio was lost must be retired before any job compares its annotations.
+        if not project.desks:
+            self._house.start_worker()
+        self._make_pool()
+        credentials = self._house.wait_for_label_studio(label_studio, credentials)
+        joined = self._join(project, stores, credentials)
+        if project.desks:
+            self._house.start_worker()
+        self._wait_for_question(stores, joined.desk)
+        self._reporter.line(
+            f"✓ a question stands in Label Studio, {time.monotonic() - started:.0f} s after the start", "green"
+        )
+        self._show(joined.desk, credentials)
         if self._options.answers:
-            return self._examine(stores, project, desk, credentials)
+            return self._examine(stores, joined, credentials)
         self._watch(stores)
         return None
+
+    def _project(self, stores: Stores) -> Project:
+        """The project as it was left, or a new one.
+
+        Raises:
+            InputError: the folder holds the project of another pool.
+        """
+        pool = str(self._options.pool)
+        project = stores.projects.find(PROJECT) or Project(name=PROJECT, pool=pool, desks=())
+        if project.pool != pool:
+            raise InputError(
+                f"{self._settings.home} groups the images of {project.pool}, not those of {pool}; "
+                "choose another folder for these with --home (PAL_HOME with make)"
+            )
+        return project
 
     def _make_pool(self) -> None:
         if self._options.images is not None:
@@ -96,8 +144,15 @@ class Demo:
             labels = self._settings.home / DIGITS_LABELS
             samples.write_digits(self._options.pool, labels, lambda done, of: step.say(f"{done} of {of}"))
 
-    def _join(self, credentials: Credentials) -> Project:
-        raise NotImplementedError
+    def _join(self, project: Project, stores: Stores, credentials: Credentials) -> Joined:
+        with self._reporter.step("the desk in Label Studio") as step:
+            # The first call loads Label Studio's client, which takes seconds.
+            label_studio = LabelStudio(self._settings.label_studio_url, credentials.label_studio_token)
+            joined = Joiner(stores, label_studio, self._settings, credentials, step.say).join(project, DESK)
+        queues = Queues(self._settings.redis_url)
+        queues.ingest(PROJECT)
+        queues.reconcile(PROJECT, "the demo was started")
+        return joined
 
     def _wait_for_question(self, stores: Stores, desk: Desk) -> None:
         started = time.monotonic()
@@ -111,21 +166,22 @@ class Demo:
                 step.say("the worker loads its libraries, looks at the images and posts it")
                 time.sleep(POLL_SECONDS)
 
-    def _panel(self, desk: Desk, credentials: Credentials) -> Panel:
-        table = Table.grid(padding=(0, 2))
-        rows: Mapping[str, object] = {
+    def _show(self, desk: Desk, credentials: Credentials) -> None:
+        places = {
             "label here": f"{self._settings.label_studio_url}/projects/{desk.project_id}/data?labeling=1",
             "login": label_studio_process.EMAIL,
             "password": credentials.demo_password,
-            "logs": self._settings.home / LOGS,
-            "to stop": "Ctrl-C; the next run goes on where this one stopped",
+            "logs": str(self._settings.home / LOGS),
         }
-        for name, value in rows.items():
-            table.add_row(name, str(value))
-        return Panel(table, title="PAL for Label Studio", border_style="green", expand=False)
+        if self._announce is not None:
+            self._announce({name.replace(" ", "_"): place for name, place in places.items()})
+        table = Table.grid(padding=(0, 2))
+        for name, place in {**places, "to stop": "Ctrl-C; the next run goes on where this one stopped"}.items():
+            table.add_row(name, Text(place))
+        self._reporter.console.print(Panel(table, title="PAL for Label Studio", border_style="green", expand=False))
 
-    def _examine(self, stores: Stores, project: Project, desk: Desk, credentials: Credentials) -> dict[str, Any]:
-        pool = samples.load_samples(stores.artefacts, project.name)
+    def _examine(self, stores: Stores, joined: Joined, credentials: Credentials) -> dict[str, Any]:
+        pool = load_samples(stores.artefacts, PROJECT)
         if self._options.images is None:
             classes = hidden_labels.from_file(self._settings.home / DIGITS_LABELS)
         else:
@@ -134,8 +190,8 @@ class Demo:
         headers = {"Authorization": f"Token {credentials.label_studio_token}"}
         with self._house.local_client(self._settings.label_studio_url, headers) as client:
             labels = hidden_labels.of_samples(pool, classes)
-            examination = Examination(project, stores, queues, labels, self._reporter, self._supervisor.check)
-            return examination.run(Annotator(client, desk.project_id, labels), self._options.answers)
+            examination = Examination(joined.project, stores, queues, labels, self._reporter, self._supervisor.check)
+            return examination.run(Annotator(client, joined.desk.project_id, labels), self._options.answers)
 
     def _watch(self, stores: Stores) -> None:
         """Show how far it has come, until interrupted or a process ends."""

@@ -30,7 +30,11 @@ class LabelStudioAccounts:
             case "POST", "/user/login/":
                 form = parse_qs(request.content.decode())
                 right = form["password"] == [self.password] and form["csrfmiddlewaretoken"] == ["abc"]
-                return httpx.Response(302, headers={"set-cookie": "sessionid=open; Path=/"}) if right else httpx.Response(200)
+                return (
+                    httpx.Response(302, headers={"set-cookie": "sessionid=open; Path=/"})
+                    if right
+                    else httpx.Response(200)
+                )
             case "GET", "/api/current-user/whoami":
                 known = self.legacy and request.headers.get("authorization") == f"Token {self.token}"
                 return httpx.Response(200 if known else 401)

@@ -18,7 +18,8 @@ def banned(address: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "address", ["10.1.2.3", "169.254.169.254", "172.16.0.1", "192.168.1.1", "0.0.0.0", "::1", "fd00::1", "::ffff:7f00:1"]
+    "address",
+    ["10.1.2.3", "169.254.169.254", "172.16.0.1", "192.168.1.1", "0.0.0.0", "::1", "fd00::1", "::ffff:7f00:1"],
 )
 def test_private_addresses_stay_banned(address: str) -> None:
     """Only 127.0.0.0/8 is let through, not the whole list."""

@@ -1,0 +1,99 @@
+"""``pal init`` and ``pal sync``: the commands that change what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pal_backend.errors import InputError
+
+if TYPE_CHECKING:
+    from pal_backend.store.projects import Project
+    from pal_backend.store.stores import Stores
+
+
+class Kind(StrEnum):
+    """What a desk asks."""
+
+    PAIRS = "pairs"
+    SCREENS = "screens"
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="Short name of the project: lower-case letters, digits, hyphens.")],
+    *,
+    images: Annotated[Path | None, typer.Option(help="Folder of images. Needed for a new project.")] = None,
+    questions: Annotated[
+        Kind,
+        typer.Option(help="Two images, or an anchor with candidates to tick. Run again for a desk of the other kind."),
+    ] = Kind.PAIRS,
+    desk: Annotated[str, typer.Option(help="Name of the desk. Default: pairs or screens.")] = "",
+    adopt: Annotated[
+        int | None, typer.Option(metavar="ID", help="Use this project of Label Studio instead of a new one.")
+    ] = None,
+    prelabel: Annotated[
+        bool, typer.Option(help="Show annotators the guess. It biases them just where they teach most.")
+    ] = False,
+    title: Annotated[str, typer.Option(help="Title of the project in Label Studio.")] = "",
+    question_text: Annotated[str | None, typer.Option(help="The question that stands above two images.")] = None,
+    candidates: Annotated[int | None, typer.Option(min=2, max=50, help="Candidates on a screen.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="How questions are chosen.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same questions.")] = None,
+) -> None:
+    """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
+
+    `pal serve` must be running. Example:  pal init birds --images ~/birds
+    """
+    from rich.console import Console
+
+    from pal_backend.core.vocabulary import QuestionKind
+    from pal_backend.credentials import Credentials
+    from pal_backend.joining import Joiner, Wanted
+    from pal_backend.label_studio import LabelStudio
+    from pal_backend.queues import Queues
+    from pal_backend.settings import Settings
+    from pal_backend.store.stores import Stores
+
+    settings = Settings.from_env()
+    stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
+    given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "seed": seed}
+    project = _project(stores, name, images, {key: value for key, value in given.items() if value is not None})
+    kind = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
+    wanted = Wanted(desk or str(questions), kind, prelabel, adopt, title)
+    label_studio = LabelStudio(settings.label_studio_url, credentials.label_studio_token)
+    joined = Joiner(
+        stores, label_studio, settings, credentials, lambda text: console.print(f"· {text}", markup=False)
+    ).join(project, wanted)
+    queues = Queues(settings.redis_url)
+    queues.ingest(name)
+    queues.reconcile(name, "pal init")
+    if not queues.workers():
+        console.print("· no worker runs yet: start one with `python -m worker`", markup=False)
+    print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data?labeling=1")
+
+
+def _project(stores: Stores, name: str, images: Path | None, given: dict[str, object]) -> Project:
+    """The project as kept, with what was given laid over it, or a new one; not saved.
+
+    Raises:
+        InputError: a new project without images, or a folder that is not there.
+    """
+    from pal_backend.store.projects import Project
+
+    if images is not None and not images.is_dir():
+        raise InputError(f"{images} is not a folder; --images takes the folder that holds the images")
+    kept = stores.projects.find(name)
+    if kept is None and images is None:
+        known = ", ".join(stores.projects.names()) or "none"
+        raise InputError(f"there is no project {name!r} yet (there are: {known}); give its images with --images FOLDER")
+    project = kept or Project(name=name, pool=str(images and images.absolute()), desks=())
+    if images is not None:
+        given = {**given, "pool": str(images.absolute())}
+    return replace(project, **given)  # type: ignore[arg-type]  # the command line has checked each
+
+
+COMMANDS = (init,)

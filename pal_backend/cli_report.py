@@ -1,0 +1,179 @@
+"""``pal status``, ``pal export`` and ``pal doctor``: the commands that only look."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pal_backend.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from pal_backend.queues import JobStatus
+    from pal_backend.status import Status
+    from pal_backend.store.stores import Stores
+
+SHOWN = 5
+"""Files set aside and failed jobs that the table shows; --json gives all."""
+UNWELL = 1
+
+Name = Annotated[str, typer.Argument(metavar="[PROJECT]", help="Project; may be left out when there is only one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+class Format(StrEnum):
+    """How groups are written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def only_project(stores: Stores, name: str) -> str:
+    """The name given, else that of the only project.
+
+    Raises:
+        NotFoundError: there is no project yet, or none of that name.
+        InputError: there are several to choose from.
+    """
+    if name:
+        return stores.projects.get(name).name
+    names = stores.projects.names()
+    if not names:
+        raise NotFoundError(
+            "there is no project yet; make one with `pal init NAME --images FOLDER`, or start `pal demo`"
+        )
+    if len(names) > 1:
+        raise InputError(f"there are several projects: {', '.join(names)}; say which")
+    return names[0]
+
+
+def status(name: Name = "", *, as_json: AsJson = False) -> None:
+    """Show where a project stands.
+
+    Example:  pal status --json
+    """
+    from pal_backend.queues import Queues
+    from pal_backend.settings import Settings
+    from pal_backend.status import status_of
+    from pal_backend.store.stores import Stores
+
+    settings = Settings.from_env()
+    stores, queues = Stores.open(settings), Queues(settings.redis_url)
+    project = only_project(stores, name)
+    found = status_of(stores.projects.get(project), stores, queues)
+    jobs = [job for job in queues.jobs() if job.project == project]
+    if as_json:
+        print(json.dumps({**asdict(found), "jobs": [asdict(job) for job in jobs]}, default=str))
+    else:
+        _show_status(found, jobs)
+
+
+def export(
+    name: Name = "",
+    *,
+    form: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: PROJECT-groups.csv here.")] = None,
+) -> None:
+    """Write the group of every image, with a confidence.
+
+    Example:  pal export --format jsonl --out groups.jsonl
+    """
+    from pal_backend import export as exporting
+    from pal_backend.settings import Settings
+    from pal_backend.store.stores import Stores
+
+    stores = Stores.open(Settings.from_env())
+    project = only_project(stores, name)
+    place = out or Path(f"{project}-groups.{form}")
+    rows = exporting.export(stores, project, str(form), place)
+    print(f"{rows} rows in {place}")
+
+
+def doctor(
+    name: Annotated[str, typer.Argument(metavar="[PROJECT]", help="Project; all of them when left out.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong, and the setting that mends just that; exit code 1 if anything is.
+
+    Example:  pal doctor
+    """
+    from pal_backend import doctor as doctoring
+    from pal_backend.settings import Settings
+
+    findings = doctoring.examine(Settings.from_env(), name or None)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        _show_findings(findings)
+    if any(finding.ok is False for finding in findings):
+        sys.exit(UNWELL)
+
+
+def _show_status(found: Status, jobs: list[JobStatus]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"project {found.project}", show_header=False)
+    for label, value in _status_rows(found, jobs):
+        table.add_row(label, Text(value))
+    Console().print(table)
+
+
+def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
+    refused = [f"{version} refused: {reason}" for version, reason in found.versions_refused.items()]
+    desks = [
+        f"{desk.name}: {desk.open_questions} open {desk.kind} questions, Label Studio project {desk.label_studio_project}"
+        + (", retired" if desk.retired else "")
+        + (", guesses shown" if desk.prelabel else "")
+        for desk in found.desks
+    ]
+    latency = found.median_seconds_webhook_to_revision
+    waiting = ", ".join(f"{count} in {queue}" for queue, count in found.jobs_waiting.items() if count)
+    failed = [f"{job.kind} failed: {job.error}" for job in jobs if job.state == "failed"]
+    rows = [
+        ("answers", f"{found.annotations} annotations" + (", more are on their way" if found.events_waiting else "")),
+        ("groups", str(found.groups)),
+        ("revision", "none yet" if found.revision is None else str(found.revision)),
+        ("webhook to revision", "not known yet" if latency is None else f"{latency:.2f} s (median)"),
+        ("model version", "\n".join([found.version or "none yet", *refused])),
+        ("training", found.training or "none asked for lately"),
+        ("desks", "\n".join(desks) or "none; make one with `pal init`"),
+        ("workers", f"{found.workers}" if found.workers else "none; start one with `python -m worker`"),
+        ("jobs", "\n".join([waiting or "none wait", *failed[:SHOWN]])),
+        ("contradictions", str(found.contradictions)),
+        ("held", found.held or "nothing"),
+        ("set aside", _quarantine(found)),
+    ]
+    return [*rows, ("learning", found.learning)] if found.learning else rows
+
+
+def _quarantine(found: Status) -> str:
+    if not found.quarantined:
+        return "no files"
+    files = [f"{path}: {reason}" for path, reason in found.quarantine[:SHOWN]]
+    more = found.quarantined - len(files)
+    return "\n".join([*files, *([f"and {more} more; --json lists them"] if more else [])])
+
+
+def _show_findings(findings: list[Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    signs = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+    console = Console()
+    for finding in findings:
+        sign, style = signs[finding.ok]
+        about = f"{finding.about}: " if finding.about else ""
+        console.print(Text(f"{sign} {about}{finding.sentence}", style=style), soft_wrap=True)
+        if finding.mend:
+            console.print(Text(f"  → {finding.mend}"), soft_wrap=True)
+
+
+COMMANDS = (status, export, doctor)

@@ -1,0 +1,225 @@
+"""The command line: help, flags, exit codes, one line for each error."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pal_backend.cli import EXIT_CODES, app
+from pal_backend.errors import PalError
+
+COMMANDS = ("demo", "serve", "init", "sync", "status", "export", "doctor", "simulate", "version")
+
+
+def pal(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, wide enough that nothing is broken into lines."""
+    return subprocess.run(
+        [sys.executable, "-m", "pal_backend.cli", *arguments],
+        env={**os.environ, "COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb", **(env or {})},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> tuple[str, ...]:
+    """Options that name a small set of features and labels."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 20)
+    np.save(tmp_path / "X.npy", rng.normal(size=(60, 4)) * 0.1 + np.eye(3, 4)[labels])
+    np.save(tmp_path / "y.npy", labels)
+    return ("--features", str(tmp_path / "X.npy"), "--labels", str(tmp_path / "y.npy"))
+
+
+def test_help_names_every_command() -> None:
+    """`pal --help` shows what there is, and the exit codes."""
+    done = pal("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", done.stdout)
+    assert "Exit codes: 0 done" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_teaches(command: str) -> None:
+    """Each command's help holds an example that starts with the command."""
+    done = pal(command, "--help")
+    assert done.returncode == 0
+    assert re.search(rf"Example: .*pal {command}", done.stdout)
+
+
+def test_help_is_quick() -> None:
+    """Help and the parsing of every command import nothing heavy."""
+    code = (
+        "import sys, runpy\n"
+        "sys.argv = ['pal', '--help']\n"
+        "try:\n    runpy.run_module('pal_backend.cli', run_name='__main__')\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'label_studio_sdk', 'sklearn', 'scipy', 'numpy', 'rq', 'redis', 'fastapi', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_exit_codes_of_help_are_those_of_the_errors() -> None:
+    """Whatever error exists, its exit code stands in the epilog."""
+    documented = {int(number) for number in re.findall(r"(\d+) [a-zR]", EXIT_CODES)}
+    assert {error.exit_code for error in PalError.__subclasses__()} <= documented
+    assert all(command.epilog == EXIT_CODES for command in app.registered_commands)
+
+
+def test_an_error_is_one_line_on_stderr(tmp_path: Path) -> None:
+    """No Redis: exit code 6, what was found and what to do, no traceback, nothing on stdout."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = pal("status", env={"REDIS_URL": f"redis://127.0.0.1:{port}/0", "PAL_HOME": str(tmp_path)})
+    assert done.returncode == 6
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"pal: no Redis answers at 127.0.0.1:{port}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_debug_shows_where(tmp_path: Path) -> None:
+    """With --debug the same failure comes with its traceback."""
+    done = pal("--debug", "simulate", "--features", str(tmp_path / "no.npy"), "--labels", "no.npy")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_a_wrong_setting_is_named() -> None:
+    """A variable that cannot be used: exit code 7 and its name."""
+    done = pal("status", env={"PORT": "many"})
+    assert done.returncode == 7
+    assert "PORT='many'" in done.stderr
+
+
+def test_an_unknown_flag_is_refused() -> None:
+    """A flag that is not there: exit code 2 and a hint at the help."""
+    done = pal("status", "--colour")
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+
+
+def test_version_is_one_line() -> None:
+    """`pal version` prints one line."""
+    done = pal("version")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_status_of_an_empty_installation(redis_url: str, tmp_path: Path) -> None:
+    """Without any project the way to one is told."""
+    done = pal("status", env={"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path)})
+    assert done.returncode == 4
+    assert "`pal init NAME --images FOLDER`" in done.stderr
+
+
+def test_init_without_images_says_what_is_missing(redis_url: str, tmp_path: Path) -> None:
+    """A new project needs a folder; nothing is created."""
+    done = pal("init", "birds", env={"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path)})
+    assert done.returncode == 2
+    assert "there is no project 'birds' yet" in done.stderr
+    assert not (tmp_path / "projects").exists()
+
+
+def test_simulate_prints_one_object(digits: tuple[str, ...]) -> None:
+    """`pal simulate --json` prints one JSON object with the curve at every budget, and progress goes elsewhere."""
+    done = pal("simulate", *digits, "--answers", "20", "--budgets", "5,10", "--error-rate", "0.05", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result.keys() == {"curve", "reach", "ms_per_question", "seconds"}
+    assert [point["answers"] for point in result["curve"]] == [5, 10, 20]
+    assert result["curve"][0].keys() == {"answers", "screens", "ari", "ari_unseen", "nmi", "accuracy", "groups"}
+    assert result["reach"].keys() == {"0.8", "0.9", "0.95"}
+
+
+def test_simulate_asks_screens_with_many_open(digits: tuple[str, ...]) -> None:
+    """Every flag of the planning bench works together."""
+    flags = (
+        "--questions",
+        "screens",
+        "--candidates",
+        "4",
+        "--open-questions",
+        "3",
+        "--strategy",
+        "repspread",
+        "--seed",
+        "1",
+    )
+    done = pal("simulate", *digits, "--answers", "20", *flags, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["curve"][-1]["screens"] == 5
+
+
+def test_simulate_without_json_is_a_table(digits: tuple[str, ...]) -> None:
+    """People get a table and one line on how far it came."""
+    done = pal("simulate", *digits, "--answers", "10")
+    assert done.returncode == 0, done.stderr
+    assert "ARI unseen" in done.stdout
+    assert "ms a question" in done.stdout
+
+
+@pytest.mark.parametrize("budgets", ["many", "10;20"])
+def test_simulate_refuses_budgets_that_are_no_numbers(digits: tuple[str, ...], budgets: str) -> None:
+    """Exit code 2, the value found and a good one."""
+    done = pal("simulate", *digits, "--budgets", budgets)
+    assert done.returncode == 2
+    assert repr(budgets) in done.stderr
+    assert "50,100,200" in done.stderr
+
+
+def test_simulate_runs_no_code_from_a_file(tmp_path: Path, digits: tuple[str, ...]) -> None:
+    """An array of Python objects could run code when it is read: it is refused."""
+    np.save(tmp_path / "evil.npy", np.array([{}], dtype=object), allow_pickle=True)
+    done = pal("simulate", "--features", str(tmp_path / "evil.npy"), *digits[2:])
+    assert done.returncode == 2
+    assert "cannot be read as a NumPy array of numbers" in done.stderr
+
+
+def test_demo_with_a_taken_port_starts_nothing(tmp_path: Path) -> None:
+    """The port, who wanted it and the option that changes it, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = pal("demo", "--home", str(tmp_path / "pal"), "--label-studio-port", str(port))
+    assert done.returncode == 5
+    assert f"{port} (for Label Studio; another: --label-studio-port N" in done.stderr
+    assert not (tmp_path / "pal" / "logs").exists()
+
+
+def test_demo_refuses_images_that_cannot_be_answered(tmp_path: Path) -> None:
+    """A simulated annotator needs a sub-folder a class, and that is said before anything is started."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"")
+    ports = ("--port", "1", "--label-studio-port", "2", "--redis-port", "3")
+    done = pal("demo", "--home", str(tmp_path / "pal"), "--images", str(tmp_path / "images"), "--answers", "3", *ports)
+    assert done.returncode == 2
+    assert "one sub-folder for each class" in done.stderr
+
+
+def test_ctrl_c_is_not_a_fault(tmp_path: Path) -> None:
+    """Interrupted: exit code 130 and one line."""
+    code = (
+        "import os, signal, sys\n"
+        "from pal_backend import cli, simulation\n"
+        "simulation.simulate = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "cli.main()\n"
+    )
+    np.save(tmp_path / "X.npy", np.zeros((4, 2)))
+    arguments = ["simulate", "--features", str(tmp_path / "X.npy"), "--labels", str(tmp_path / "X.npy")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in done.stderr
