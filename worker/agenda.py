@@ -39,7 +39,12 @@ class Agenda:
         """What a submission says, or None where it is on a task that is not ours."""
         posted = self._question_of(desk_name, submission)
         if posted is None:
-            log.info("annotation %d on task %d of desk %s is on no question of ours", submission.annotation, submission.task, desk_name)
+            log.info(
+                "annotation %d on task %d of desk %s is on no question of ours",
+                submission.annotation,
+                submission.task,
+                desk_name,
+            )
             return None
         return wire.to_annotation(submission, posted.question, self._project.desk(desk_name))
 

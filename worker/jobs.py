@@ -11,11 +11,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from pal_backend import export as exporting
 from pal_backend import queues, samples
-from pal_backend import reconcile as reconciling
-from pal_backend import refill as refilling
 from pal_backend.coverage import cover_pool
 from pal_backend.errors import ConflictError, NotFoundError
+from pal_backend.reconcile import Reconciler
+from pal_backend.refill import Refiller
 from pal_backend.samples import FolderPool
 from worker import bootstrap, training
 from worker.bootstrap import Workshop
@@ -47,22 +48,15 @@ def learn(project: str) -> dict[str, Any]:
 def refill(project: str) -> dict[str, Any]:
     """Post the journalled questions of every live desk, and bring scores and model version up to date."""
     shop = bootstrap.build()
-    label_studio = shop.label_studio()
+    refiller = Refiller(shop.stores, shop.label_studio(), shop.settings, shop.credentials, shop.clock)
     found = shop.stores.projects.get(project)
-    reports = {
-        desk.name: refilling.refill(found, desk, shop.stores, label_studio, shop.settings, shop.credentials, shop.clock)
-        for desk in found.desks
-        if not desk.retired
-    }
-    return {name: report.to_json() for name, report in reports.items()}
+    return {desk.name: refiller.refill(found, desk).to_json() for desk in found.desks if not desk.retired}
 
 
 def reconcile(project: str, why: str = "") -> dict[str, Any]:
     """Compare Label Studio's annotations with ours and send the differences through the event stream."""
     shop = bootstrap.build()
-    report = reconciling.reconcile(
-        shop.stores.projects.get(project), shop.stores, shop.label_studio(), shop.clock
-    )
+    report = Reconciler(shop.stores, shop.label_studio(), shop.clock).reconcile(shop.stores.projects.get(project))
     if shop.stores.events(project).pending():
         shop.queues.learn(project)
     return report.to_json()
@@ -94,6 +88,11 @@ def ingest(project: str) -> dict[str, Any]:
     version = cover_pool(shop.stores, project, shop.settings.device)
     shop.queues.learn(project)
     return {"samples": found.samples, "new": found.new, "version": None if version is None else version.id}
+
+
+def export(project: str, kind: str, out: str) -> dict[str, Any]:
+    """Write groups and confidences to a file of the worker's machine."""
+    return {"rows": exporting.export(bootstrap.build().stores, project, kind, Path(out)), "out": out}
 
 
 def look_after(shop: Workshop, reconcile_too: bool) -> None:

@@ -114,7 +114,9 @@ class Sitting:
             self._learner.update([], emptied)
         self._agenda.answered(changed)
         self._agenda.unanswered(gone)
-        self._waiting += [stored.received_at for stored in batch if isinstance(stored.event, wire.Submitted | wire.Deleted)]
+        self._waiting += [
+            stored.received_at for stored in batch if isinstance(stored.event, wire.Submitted | wire.Deleted)
+        ]
         self._dirty = self._dirty or bool(changed or gone or self._waiting)
 
     def _sort(self, batch: Sequence[StoredEvent]) -> tuple[list[Annotation], list[AnnotationKey]]:

@@ -24,6 +24,7 @@ class StopFlag:
         self._stopped = True
 
     def __call__(self) -> bool:
+        """Whether to stop."""
         return self._stopped
 
 

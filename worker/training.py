@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.learner import Learner
-from pal_backend.core.learning.evidence import build_training_graph
-from pal_backend.core.learning.judging import Judgement, held_out, judge
+from pal_backend.core.learning.graph import build_training_graph
+from pal_backend.core.learning.judging import Judgement, for_training, judge
 from pal_backend.core.learning.training import Trained, TrainingSettings, train
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.vocabulary import Annotation, Answer
@@ -77,10 +77,9 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         UnavailableError: the worker was stopped; the next sitting asks again.
     """
     settings = shop.settings
-    seen = [answer for answer in snapshot.answers if not held_out(answer.pair)]
     trained = train(
         snapshot.images,
-        build_training_graph(snapshot.space, seen),
+        build_training_graph(snapshot.space, for_training(snapshot.answers)),
         TrainingSettings(epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
         progress=progress,
         should_stop=should_stop,
@@ -94,7 +93,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
 def publish(shop: Workshop, snapshot: Snapshot, trained: Trained) -> dict[str, Any]:
     """Keep the version; make it current if it explains the held-out answers no worse than the one in use."""
     versions = shop.stores.versions(snapshot.project.name)
-    judgement = judge(snapshot.version.features, trained.features, snapshot.space.index, snapshot.answers)
+    judgement = judge(snapshot.version.features, trained.features, snapshot.version.sample_ids, snapshot.answers)
     version = Version(
         id=versions.next_id(),
         sample_ids=snapshot.version.sample_ids,
@@ -123,8 +122,13 @@ def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict
         "joined_samples": joined_samples(learner.posterior()),
         "seconds": round(trained.seconds, 3),
         "losses": [round(loss, 5) for loss in trained.losses],
-        "log_loss_before": judgement.old,
-        "log_loss_after": judgement.new,
+        "log_loss_before": _finite(judgement.old),
+        "log_loss_after": _finite(judgement.new),
         "held_out_pairs": judgement.pairs,
         "from": snapshot.version.id,
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN: None where nothing could be measured."""
+    return round(value, 5) if np.isfinite(value) else None

@@ -16,6 +16,9 @@ SURE = 0.995
 """P(same) of a pair that trusted answers settle; people err, so never 1."""
 
 
+Rows = Sequence[int] | NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Beliefs over N samples and K groups after some number of answers.
@@ -54,13 +57,13 @@ class Posterior:
         best = self.probabilities.argmax(axis=1)
         return best, self.probabilities[np.arange(len(best)), best]
 
-    def raw_probability_same(self, first: Sequence[int], second: Sequence[int]) -> NDArray[np.float64]:
+    def raw_probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
         """Uncalibrated P(same) = sum_k F_ik F_jk for rows ``first`` and ``second``, float64, clipped to [.005, .995]."""
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
-        p = np.einsum("nk,nk->n", self.probabilities[i], self.probabilities[j], dtype=np.float64)
+        p: NDArray[np.float64] = np.einsum("nk,nk->n", self.probabilities[i], self.probabilities[j], dtype=np.float64)
         return np.clip(p, 1.0 - SURE, SURE)
 
-    def probability_same(self, first: Sequence[int], second: Sequence[int]) -> NDArray[np.float64]:
+    def probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
         """Calibrated P(same), float64 in (0, 1); what trusted answers settle is .995 or .005."""
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
         raw = self.raw_probability_same(i, j)

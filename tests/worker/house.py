@@ -37,7 +37,9 @@ class House:
         """The truth about a pair."""
         return self.labels[question.anchor] == self.labels[question.candidates[0]]
 
-    def submission(self, posted: PostedQuestion, *, number: int | None = None, at: int = 1, skipped: bool = False) -> wire.Submission:
+    def submission(
+        self, posted: PostedQuestion, *, number: int | None = None, at: int = 1, skipped: bool = False
+    ) -> wire.Submission:
         """A person's right answer to a pair question."""
         if number is None:
             self.annotations += 1
