@@ -167,6 +167,5 @@ def _projects(stores: Stores, name: str | None) -> list[Project]:
     try:
         return [stores.projects.get(one) for one in ([name] if name else stores.projects.names())]
     except UnavailableError:
-        kept = [name] if name in (names := stores.projects.kept_names()) else names
-        found = (stores.projects.kept(one) for one in kept)
+        found = [stores.projects.kept(one) for one in ([name] if name else stores.projects.kept_names())]
         return [project for project in found if project is not None]

@@ -37,8 +37,11 @@ def _our_webhook(scene: Scene) -> RemoteWebhook:
 
 
 def _init(scene: Scene) -> str:
+    """The command that mends a desk, and leaves alone what is right."""
     assert scene.project is not None
-    return f"pal init {scene.project.name}"
+    desk = scene.here
+    shown = " --prelabel" if desk.prelabel else ""
+    return f"pal init {scene.project.name} --questions {desk.kind}s --desk {desk.name}{shown}"
 
 
 def desk_project(scene: Scene) -> Outcome:
