@@ -54,6 +54,8 @@ PATHS = {kind: f"worker.jobs.{kind}" for kind in ("learn", "refill", "reconcile"
 HOUR_S, DAY_S = 3600, 86_400
 WAITING = frozenset({"queued", "deferred", "scheduled"})
 """States of a job that has yet to start (again)."""
+PROBLEM = "problem"
+"""Where a job's meta holds why its last attempt went wrong."""
 LISTED = 50
 """Jobs of each queue and state that the status page may show."""
 _REGISTRIES: tuple[type[BaseRegistry], ...] = (
@@ -196,7 +198,7 @@ class Queues:
 
     def _push(self, kind: str, job_id: str, arguments: list[Any], pipe: Pipeline) -> None:
         rule = RULES[kind]
-        self._queues[rule.queue].enqueue_call(
+        data = Queue.prepare_data(
             PATHS[kind],
             args=arguments,
             timeout=rule.timeout_s,
@@ -204,8 +206,9 @@ class Queues:
             failure_ttl=FAILURE_TTL_S,
             job_id=job_id,
             retry=Retry(max=len(rule.retries), interval=list(rule.retries)),
-            pipeline=pipe,
         )
+        # Not enqueue_call: on a pipeline that holds commands already it begins a MULTI of its own, and fails.
+        self._queues[rule.queue].enqueue_many([data], pipeline=pipe)
 
     def _forget(self, job_id: str, pipe: Pipeline) -> None:
         """Delete an ended job of that id: it would pass on its end, its result and its time to live to the new one."""
@@ -272,7 +275,8 @@ class Queues:
         try:
             job = Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
             arguments = job.args
-            error = job.latest_result() if job.get_status(refresh=False) in {"failed", "scheduled"} else None
+            state = str(job.get_status(refresh=False).value)
+            error = _error_of(job, state)
         except NoSuchJobError:
             return None
         except Exception as problem:  # RQ raises whatever a malformed record makes it raise
@@ -282,13 +286,13 @@ class Queues:
             queue=job.origin,
             id=job.id,
             kind=(job.func_name or "").rpartition(".")[2],
-            state=str(job.get_status(refresh=False).value),
+            state=state,
             project=str(arguments[0]) if arguments else "",
-            progress=dict(job.meta),
+            progress={name: value for name, value in job.meta.items() if name != PROBLEM},
             enqueued_at=_seconds(job.enqueued_at),
             started_at=_seconds(job.started_at),
             ended_at=_seconds(job.ended_at),
-            error=_last_line((error.exc_string if error is not None else None) or ""),
+            error=error,
         )
 
 
@@ -298,6 +302,20 @@ def report_progress(progress: Mapping[str, Any]) -> None:
     if job is not None:
         job.meta.update(progress)
         job.save_meta()  # type: ignore[no-untyped-call]
+
+
+def remember_problem(job: Job, kind: type[BaseException], problem: BaseException, *_: object) -> bool:
+    """An exception handler for RQ's workers: RQ itself forgets why a job that will be tried again went wrong."""
+    job.meta[PROBLEM] = _last_line(str(problem)) or kind.__name__
+    job.save_meta()  # type: ignore[no-untyped-call]
+    return True
+
+
+def _error_of(job: Job, state: str) -> str:
+    if state == "failed":
+        result = job.latest_result()
+        return _last_line((result.exc_string if result is not None else None) or "")
+    return str(job.meta.get(PROBLEM, "")) if state in WAITING else ""
 
 
 def _last_line(text: str) -> str:

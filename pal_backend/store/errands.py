@@ -1,7 +1,8 @@
 """Errands that talk to Label Studio for a long moment, each run by one process at a time.
 
-Key:
+Keys:
     ``pal:{p}:errand:{name}`` token of the process that runs it, with a time to live, so that a killed one frees it.
+    ``pal:{p}:errand:{name}:begun`` set while a call is under way whose effect is unknown until its answer is there.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ POLL_S = 0.1
 class Errand:
     """The right to run an errand, until its ``with`` block ends or its time runs out."""
 
-    def __init__(self, lock: Lock) -> None:
+    def __init__(self, redis: Redis, lock: Lock, begun: str) -> None:
+        self._redis = redis
         self._lock = lock
+        self._begun = begun
         self._uncertain = False
+        self.interrupted = bool(redis.exists(begun))
+        """Whether an earlier run ended, killed or not, without knowing the effect of its last uncertain call."""
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
@@ -41,15 +46,25 @@ class Errand:
             raise UnavailableError(
                 "this errand took too long and is somebody else's now; it will be tried again"
             ) from None
+        self._redis.set(self._begun, "1")
         self._uncertain = True
         try:
             yield
         except UnavailableError:
             raise
         except Exception:
-            self._uncertain = False
+            self._settled()
             raise
+        self._settled()
+
+    def recovered(self) -> None:
+        """What an interrupted run left behind is taken care of."""
+        self.interrupted = False
+        self._redis.delete(self._begun)
+
+    def _settled(self) -> None:
         self._uncertain = False
+        self._redis.delete(self._begun)
 
     def end(self) -> None:
         """Free it, unless a call is uncertain."""
@@ -83,7 +98,7 @@ class Errands:
                 f"{name} is being done by another process, or one was killed at it less than {ttl_s:.0f} s ago; "
                 "it will be tried again"
             )
-        errand = Errand(lock)
+        errand = Errand(self._redis, lock, f"{self._prefix}{name}:begun")
         try:
             yield errand
         finally:

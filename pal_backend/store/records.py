@@ -94,20 +94,20 @@ class Record:
         return untrusted.flag(*self._get(name, False))
 
     def items(self, name: str) -> list[Any]:
-        """A list, empty if absent."""
-        return untrusted.items(*self._get(name, []), most=MAX_ITEMS)
+        """A list."""
+        return untrusted.items(*self._get(name, None), most=MAX_ITEMS)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of strings, empty if absent."""
+        """A list of strings."""
         return tuple(untrusted.text(item, f"{self.place} {name}") for item in self.items(name))
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """A list of finite numbers, empty if absent."""
+        """A list of finite numbers."""
         return tuple(untrusted.number(item, f"{self.place} {name}", -LARGEST, LARGEST) for item in self.items(name))
 
     def mapping(self, name: str) -> dict[str, Any]:
-        """An object, empty if absent."""
-        return dict(untrusted.mapping(*self._get(name, {})))
+        """An object."""
+        return dict(untrusted.mapping(*self._get(name, None)))
 
     def choice(self, name: str, kind: type[Choice]) -> Choice:
         """One of the words of an enumeration."""

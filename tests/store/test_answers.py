@@ -16,7 +16,7 @@ from pal_backend.store.answers import Answers, Held, Withdrawn
 from pal_backend.store.events import Events
 from tests.store.values import annotation, annotations, keys
 
-FAST = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 History = Sequence[Annotation | AnnotationKey]
 """Puts and withdrawals as they are told to us."""
 histories = st.lists(annotations(st.integers(0, 3)) | keys, max_size=12)

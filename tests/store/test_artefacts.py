@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,9 +111,7 @@ def test_a_kill_while_writing_leaves_the_old_folder(tmp_path: Path, monkeypatch:
     monkeypatch.undo()
     assert artefacts.read("pool/a") == artefacts.read("pool/b") == b"old"
     assert artefacts.list("pool") == ["a", "b"]
-    assert len(os.listdir(tmp_path)) == 2
-    artefacts_left = [name for name in os.listdir(tmp_path) if name.startswith(".tmp-")]
-    assert artefacts_left and all(name not in artefacts.list("pool") for name in artefacts_left)
+    assert len([path for path in tmp_path.iterdir() if path.name.startswith(".tmp-pool-")]) == 1
     artefacts.write_folder("pool", {"a": b"new"})
     assert artefacts.read("pool/a") == b"new"
 
@@ -147,7 +144,7 @@ def test_without_an_exchange_the_folder_is_replaced_all_the_same(
     artefacts.write_folder("pool", {"a": b"old"})
     artefacts.write_folder("pool", {"b": b"new"})
     assert artefacts.list("pool") == ["b"]
-    assert os.listdir(tmp_path) == ["pool"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
 def test_a_storage_that_refuses_is_unavailable(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from redis import Redis
 from redis.client import Pipeline
 
@@ -77,10 +78,8 @@ def test_flag_and_job_are_one_transaction(redis: Redis) -> None:
     def fail(pipe: Pipeline) -> None:
         raise RuntimeError("no queue")
 
-    try:
+    with pytest.raises(RuntimeError):
         sittings.wake(fail)
-    except RuntimeError:
-        pass
     assert not redis.exists("pal:digits:wake")
 
 
