@@ -67,13 +67,14 @@ class RemoteWebhook:
 
 @dataclass(frozen=True, slots=True)
 class RemotePrediction:
-    """A stored prediction. ``has_guess`` tells whether it holds a result or a score alone."""
+    """A stored prediction."""
 
     id: int
     task: int
     model_version: str
     score: float | None
-    has_guess: bool
+    choices: frozenset[str]
+    """The values its result chooses; none at all when it is a score alone."""
     updated_at: float
     """Seconds since the epoch, UTC."""
 
@@ -149,9 +150,16 @@ def prediction(found: Any) -> RemotePrediction:
         task=int(_get(found, "task")),
         model_version=str(_get(found, "model_version") or ""),
         score=None if score is None else float(score),
-        has_guess=bool(_get(found, "result")),
+        choices=chosen(_get(found, "result")),
         updated_at=seconds(_get(found, "updated_at")),
     )
+
+
+def chosen(result: Any) -> frozenset[str]:
+    """The values that the rows of a result choose."""
+    rows = result if isinstance(result, list) else []
+    values = [row.get("value") for row in rows if isinstance(row, Mapping)]
+    return frozenset(str(c) for value in values if isinstance(value, Mapping) for c in value.get("choices") or ())
 
 
 def task(found: Json) -> RemoteTask:

@@ -40,6 +40,8 @@ class Settings:
     """Side in pixels of the images that version 0 and training see."""
     open_questions: int = 10
     """Least number of open questions on a desk; three for each active annotator when that is more."""
+    task_lock_seconds: int = 86_400
+    """Label Studio's TASK_LOCK_TTL, which its API does not tell: how long a task may stay open in somebody's tab."""
     train_after_answers: int = 200
     train_epochs: int = 30
     reconcile_seconds: int = 180
@@ -162,6 +164,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "device": ("PAL_DEVICE", _one_of("auto", "cpu", "cuda")),
     "image_size": ("PAL_IMAGE_SIZE", _whole(8, 512)),
     "open_questions": ("PAL_OPEN_QUESTIONS", _whole(1, 1000)),
+    "task_lock_seconds": ("PAL_TASK_LOCK_SECONDS", _whole(1, 31 * 86_400)),
     "train_after_answers": ("PAL_TRAIN_AFTER_ANSWERS", _whole(1, 1_000_000)),
     "train_epochs": ("PAL_TRAIN_EPOCHS", _whole(1, 10_000)),
     "reconcile_seconds": ("PAL_RECONCILE_SECONDS", _whole(1, 86_400)),

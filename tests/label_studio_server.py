@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
+import json
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EMAIL = "admin@example.com"
@@ -49,6 +55,90 @@ class LabelStudioServer:
         with closing(self.sign_in()) as admin:
             invite = admin.get("/api/invite").json()["invite_url"]
         return signed_in(self.url, invite, email, password)
+
+
+@pytest.fixture(scope="session")
+def label_studio(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabelStudioServer]:
+    """A running Label Studio, the same for all tests of this process; the migrated database is kept between runs."""
+    if executable() is None:
+        reason = "no Label Studio: `make install` puts one into .venv-label-studio, or set LABEL_STUDIO_BIN"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    template = request.config.cache.mkdir("label-studio") / "1.23.2" if request.config.cache else None
+    with running_label_studio(tmp_path_factory.mktemp("label-studio"), template=template) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A request that Label Studio sent."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+class RecordingBackend:
+    """An ML backend with basic auth that answers what it must and remembers what it was asked."""
+
+    def __init__(self, user: str = "pal", password: str = "backend-password") -> None:
+        self.heard: list[Heard] = []
+        self.expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.version = "v0000"
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer()
+
+            def do_POST(self) -> None:
+                self._answer()
+
+            def _answer(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = json.loads(raw) if raw else None
+                backend.heard.append(Heard(self.command, self.path, dict(self.headers), body))
+                status, answer = backend.answer(self.path, self.headers.get("Authorization", ""), body)
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def answer(self, path: str, authorization: str, body: Any) -> tuple[int, Any]:
+        """Status and JSON for a request."""
+        if path.endswith("/health"):
+            return 200, {"status": "UP"}
+        if path.endswith("/webhook"):
+            return 201, {}
+        if authorization != self.expected:
+            return 401, {"detail": "no"}
+        if path.endswith("/predict"):
+            return 200, {
+                "results": [{"result": [], "score": 1.0, "model_version": self.version} for _ in body["tasks"]]
+            }
+        return 200, {"model_version": self.version}
+
+    def webhooks(self) -> list[Heard]:
+        """The webhooks it was sent."""
+        return [heard for heard in self.heard if heard.path.endswith("/webhook")]
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def executable() -> Path | None:
