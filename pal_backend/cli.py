@@ -43,8 +43,9 @@ def common(
 
     Start with:  pal demo
     """
-    level = logging.DEBUG if debug else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    if debug:  # ours alone: the libraries below log every file and connection
+        logging.getLogger("pal_backend").setLevel(logging.DEBUG)
 
 
 for command in (*cli_demo.COMMANDS, *cli_project.COMMANDS, *cli_report.COMMANDS, *cli_simulate.COMMANDS):

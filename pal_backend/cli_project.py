@@ -96,4 +96,64 @@ def _project(stores: Stores, name: str, images: Path | None, given: dict[str, ob
     return replace(project, **given)  # type: ignore[arg-type]  # the command line has checked each
 
 
-COMMANDS = (init,)
+def sync(
+    name: Annotated[
+        str, typer.Argument(metavar="[PROJECT]", help="Project; may be left out when there is only one.")
+    ] = "",
+    *,
+    accept_deletions: Annotated[
+        bool, typer.Option("--accept-deletions", help="Annotations that vanished all at once were deleted on purpose.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="They were lost: our answers stand.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare with Label Studio now, and put back what Redis lost.
+
+    Example:  pal sync --accept-deletions
+    """
+    import json
+    import time
+
+    from pal_backend import recovery
+    from pal_backend.cli_report import only_project
+    from pal_backend.credentials import Credentials
+    from pal_backend.label_studio import LabelStudio
+    from pal_backend.queues import Queues
+    from pal_backend.reconcile import Decision, Reconciler
+    from pal_backend.settings import Settings
+    from pal_backend.store.stores import Stores
+
+    if accept_deletions and keep:
+        raise InputError("--accept-deletions and --keep say the opposite of each other; give one of them")
+    decision = Decision.ACCEPT if accept_deletions else Decision.KEEP if keep else Decision.WAIT
+    settings = Settings.from_env()
+    stores = Stores.open(settings)
+    project = only_project(stores, name)
+    token = Credentials.load_or_create(settings).label_studio_token
+    reconciler = Reconciler(stores, LabelStudio(settings.label_studio_url, token), time.time)
+    done = recovery.sync(project, stores, reconciler, Queues(settings.redis_url), decision)
+    if as_json:
+        print(json.dumps(done.to_json()))
+    else:
+        _show_sync(done.to_json())
+
+
+def _show_sync(counts: dict[str, object]) -> None:
+    """One line for each thing that was found."""
+    words = {
+        "restored": "annotations of retired desks put back",
+        "read": "annotations in Label Studio",
+        "added": "of them new to us",
+        "updated": "changed since",
+        "withdrawn": "withdrawn",
+        "held": "held: they vanished all at once; decide with --accept-deletions or --keep",
+        "kept": "stand by decision",
+        "unreadable": "could not be read",
+        "lost_questions": "open questions whose task is gone",
+    }
+    for field, text in words.items():
+        if counts.get(field) or field == "read":
+            print(f"{counts.get(field, 0):6} {text}")
+
+
+COMMANDS = (init, sync)

@@ -28,6 +28,7 @@ RECONCILE_AFTER_SECONDS = 10.0
 TRAIN_SECONDS = 600.0
 """Longest wait for one training."""
 POLL_SECONDS = 0.1
+TRAIN_POLL_SECONDS = 1.0
 
 
 @dataclass
@@ -117,15 +118,15 @@ class Examination:
             self.queues.train(self.project.name, answers, "the demo wants to see one")
         while not trained_versions(versions.list()):
             step.say(self.queues.training_progress(self.project.name))
-            self._pause(started, TRAIN_SECONDS, "no training has ended")
+            self._pause(started, TRAIN_SECONDS, "no training has ended", TRAIN_POLL_SECONDS)
         for version, reason in versions.refused().items():
             self.reporter.line(f"  {version} was refused: {reason}")
 
-    def _pause(self, since: float, limit: float, problem: str) -> None:
+    def _pause(self, since: float, limit: float, problem: str, poll: float = POLL_SECONDS) -> None:
         self.check()
         if time.monotonic() - since > limit:
             raise UnavailableError(f"{problem} after {limit:.0f} s; see the logs of worker and web")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
     def _summary(self) -> dict[str, Any]:
         name = self.project.name

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pal_backend import samples
+from pal_backend import recovery, samples
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.demo import account, hidden_labels, label_studio_process
@@ -129,6 +129,8 @@ class Demo:
             InputError: the folder holds the project of another pool.
         """
         pool = str(self._options.pool)
+        if PROJECT in stores.projects.names():
+            recovery.restore(PROJECT, stores)
         project = stores.projects.find(PROJECT) or Project(name=PROJECT, pool=pool, desks=())
         if project.pool != pool:
             raise InputError(
