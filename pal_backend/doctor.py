@@ -116,7 +116,7 @@ def _look(
     for check in checks:
         missing = next((name for name in check.needs if known.get(name) is not True), None)
         if missing is not None:
-            outcome = unknown(f"Not looked at: it needs {missing}, which did not come out well.")
+            outcome = unknown(f"{check.name} was not looked at, because {missing} did not come out well.")
         else:
             outcome = _within(seconds, check, scene)
         known[check.name] = outcome.ok

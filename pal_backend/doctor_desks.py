@@ -91,7 +91,7 @@ def model_version(scene: Scene) -> Outcome:
         return unknown("There is no model version yet.")
     if found != current:
         return bad(
-            f"Label Studio's project shows model version {found or 'none'!r}, our predictions carry {current!r}: "
+            f"Label Studio's project shows model version {found or 'none'}, our predictions carry {current}: "
             "the order of questions is random.",
             f"Settings, Predictions: choose {current}; or run `pal sync {scene.project.name}`",
         )
@@ -236,7 +236,7 @@ CHECKS = (
     Check("web-password", web_password, ("web",)),
     Check("web-secret", web_secret, ("web",)),
     Check("backend", backend, ("desk-project",)),
-    Check("backend-state", backend_state, ("backend",)),
+    Check("backend-state", backend_state, ("backend", "backend-address")),
     Check("webhook", webhook, ("desk-project",)),
     Check("webhook-secret", webhook_secret, ("webhook",)),
     Check("webhook-active", webhook_active, ("webhook",)),

@@ -146,7 +146,7 @@ def vanished(scene: Scene) -> Outcome:
         return good("No answers are held back.")
     return bad(
         f"{len(held.keys)} annotations vanished from Label Studio at once and are still used ({held.reason}).",
-        f"bring them back in Label Studio, or let them go with `pal sync {scene.project.name} --accept-vanished`",
+        f"bring them back in Label Studio, or run `pal sync {scene.project.name} --accept-deletions` or `--keep`",
     )
 
 

@@ -164,7 +164,7 @@ def _address(scene: Scene, path: str, switch: str, purpose: str) -> Outcome:
         )
     if "valid URL" in what:
         return bad(
-            f"Label Studio takes no webhook on a bare host name ({url}), and so cannot {purpose}.",
+            f"Label Studio takes no webhook on a bare host name ({url}), and says nothing about it.",
             "set PAL_BACKEND_URL to a name with a dot in it or to an IP address (in compose: a network alias)",
         )
     if response.status_code != httpx.codes.BAD_REQUEST:
