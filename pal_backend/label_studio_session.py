@@ -133,10 +133,12 @@ class Session:
                 "Personal Access Token, and set LABEL_STUDIO_API_KEY to it"
             )
         self.url = url.rstrip("/")
+        # Reading the certificates takes longer than most calls, and plain HTTP (redirects are not followed) needs none.
+        transport = transport or httpx.HTTPTransport(verify=not self.url.startswith("http://"))
         self._http = httpx.Client(
             base_url=self.url,
             auth=TokenAuth(self.url, token, clock),
-            transport=RetryingTransport(transport or httpx.HTTPTransport(), sleep=sleep),
+            transport=RetryingTransport(transport, sleep=sleep),
             timeout=TIMEOUT,
         )
 
