@@ -27,7 +27,7 @@ PICTURE_HEADERS = {
 }
 
 
-def address(request: Request) -> Address:
+async def address(request: Request) -> Address:
     """Whose call this is: ``/p/<project>/<desk>/…`` says it, the bare URL does not."""
     return Address(request.path_params.get("project"), request.path_params.get("desk"))
 

@@ -137,9 +137,15 @@ class Service:
         if isinstance(event, wire.ProjectUpdated | wire.Ignored):
             return Receipt()
         name = place.project.name
-        entry = self._stores.events(name).append(event, received_at, place.desk.name)
-        # Event first: whoever holds the lease looks at the stream once more after letting go.
-        self._stores.sittings(name).wake(partial(self._enqueue_learn, name))
+        sittings = self._stores.sittings(name)
+        # Event first: whoever holds the lease looks at the stream once more after letting go. An annotator waits for
+        # this, so both go in one round trip; they need no transaction.
+        with self._stores.redis.pipeline(transaction=False) as pipe:
+            self._stores.events(name).append(event, received_at, place.desk.name, pipe)
+            sittings.is_awake(pipe)
+            entry, awake = pipe.execute()
+        if not awake:
+            sittings.wake(partial(self._enqueue_learn, name))
         log.info("%s/%s: %s kept as %s", name, place.desk.name, type(event).__name__, entry)
         return Receipt(entry)
 

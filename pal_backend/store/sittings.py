@@ -90,6 +90,10 @@ class Sittings:
                     continue
                 return True
 
+    def is_awake(self, pipe: Pipeline) -> None:
+        """Queue the question whether :meth:`wake` would do nothing, so that it can ride along with other commands."""
+        pipe.exists(self._lease, self._wake)
+
     def clear_wake(self, pipe: Pipeline | None = None) -> None:
         """The first act of the learn job: from here on an event wakes another one, unless the lease is held."""
         (self._redis if pipe is None else pipe).delete(self._wake)
