@@ -44,11 +44,11 @@ def picture(scene: Scene) -> Outcome:
 def _loads(scene: Scene, url: str) -> Outcome:
     assert scene.project is not None
     shown = url.partition("?")[0]  # what follows is the signature
-    rewrite = f"`pal rotate-media {scene.project.name}` rewrites the open questions"
+    repost = "delete the tasks without an answer in Label Studio's Data Manager: questions are posted anew"
     if not url.startswith(f"{scene.settings.public}/"):
         return bad(
             f"The newest question's picture is at {shown}; browsers should find pictures under {scene.settings.public}.",
-            f"{PUBLIC}; {rewrite}",
+            f"{PUBLIC}; {repost}",
         )
     try:
         response = scene.browser.get(url)
@@ -57,7 +57,7 @@ def _loads(scene: Scene, url: str) -> Outcome:
     if response.status_code == httpx.codes.NOT_FOUND:
         return bad(
             f"The picture at {shown} is not there, or was signed with another key.",
-            f"see that the pool {scene.project.pool} is readable for `pal serve`; {rewrite}",
+            f"see that the pool {scene.project.pool} is readable for `pal serve`; {repost}",
         )
     kind = response.headers.get("content-type", "")
     if response.status_code != httpx.codes.OK or not kind.startswith("image/"):

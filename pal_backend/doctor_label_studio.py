@@ -120,6 +120,12 @@ def lock_time(scene: Scene) -> Outcome:
             f"A question that somebody has opened and left stays locked for {found / 3600:.0f} hours.",
             "start Label Studio with TASK_LOCK_TTL=600 (seconds)",
         )
+    if found > scene.settings.task_lock_seconds:
+        return bad(
+            f"Label Studio keeps an opened question locked for {found} s, and we reckon with "
+            f"{scene.settings.task_lock_seconds} s: a question that somebody has open may be removed.",
+            f"set PAL_TASK_LOCK_SECONDS={found}",
+        )
     return good(f"An opened question stays locked for {found / 60:.0f} minutes.")
 
 

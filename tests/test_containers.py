@@ -291,8 +291,10 @@ def test_label_studio_takes_webhooks_on_our_host_name() -> None:
 
 
 def test_questions_are_locked_for_minutes() -> None:
-    """An opened question stays locked for minutes, not for Label Studio's default of a day."""
-    assert 60 <= int(SERVICES["label-studio"]["environment"]["TASK_LOCK_TTL"]) <= 3600
+    """An opened question stays locked for minutes, not for Label Studio's default of a day, and we know for how many."""
+    seconds = SERVICES["label-studio"]["environment"]["TASK_LOCK_TTL"]
+    assert 60 <= int(seconds) <= 3600
+    assert {SERVICES[name]["environment"]["PAL_TASK_LOCK_SECONDS"] for name in OURS} == {seconds}
 
 
 def test_redis_keeps_what_it_is_told() -> None:

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -29,6 +30,7 @@ from rq.serializers import JSONSerializer
 from label_config import render
 from pal_backend import doctor, wire
 from pal_backend.bootstrap import build_app
+from pal_backend.cli import app
 from pal_backend.core.vocabulary import AnnotationKey, QuestionKind
 from pal_backend.credentials import FILE, WEBHOOK_HEADER, Credentials
 from pal_backend.doctor import Finding, diagnose, examine, failed, to_json
@@ -84,7 +86,7 @@ class House:
     def __init__(self, settings: Settings, stores: Stores) -> None:
         self.stores = stores
         self.settings = dataclasses.replace(
-            settings, label_studio_url=LABEL_STUDIO, public_url=PAL, label_studio_token=PERSONAL
+            settings, label_studio_url=LABEL_STUDIO, public_url=PAL, label_studio_token=PERSONAL, task_lock_seconds=600
         )
         self.credentials = Credentials.load_or_create(self.settings)
         self.now = time.time
@@ -321,6 +323,7 @@ BREAKS: list[tuple[str, str, Callable[[House], Any]]] = [
     ("token", "LABEL_STUDIO_API_KEY", lambda house: legacy_token(house, "Invalid token.")),
     ("token", "switch legacy tokens on", lambda house: legacy_token(house, "Authentication token no longer valid: legacy token authentication has been disabled for this organization")),
     ("lock-time", "TASK_LOCK_TTL=600", lambda house: setattr(house, "version_page", '<pre>"TASK_LOCK_TTL": "86400",\n</pre>')),
+    ("lock-time", "PAL_TASK_LOCK_SECONDS=1800", lambda house: setattr(house, "version_page", '"TASK_LOCK_TTL": "1800",')),
     ("backend-address", "USE_DEFAULT_BANNED_SUBNETS=false", lambda house: answer_post(house, "/api/ml", refusal(403, BLOCKED))),
     ("webhook-address", "USE_DEFAULT_BANNED_SUBNETS=false", lambda house: answer_post(house, "/api/webhooks/", refusal(403, BLOCKED))),
     ("webhook-address", "with a dot", lambda house: answer_post(house, "/api/webhooks/", refusal(400, "Validation error", url=["Enter a valid URL."]))),
@@ -342,8 +345,8 @@ BREAKS: list[tuple[str, str, Callable[[House], Any]]] = [
     ("webhook-leftover", "delete them", second_hook("http://old-host:9090/p/digits/pairs/webhook")),
     ("webhook-leftover", "delete them", second_hook(f"{DESK}/webhook")),
     ("web-password", "BASIC_AUTH_PASS", lambda house: replace_credentials(house, basic_auth_password="another")),
-    ("picture", "pal rotate-media digits", lambda house: house.task.update(data={"left": f"{PAL}/media/digits/{house.sample}?sig=0"})),
-    ("picture", "pal rotate-media digits", lambda house: house.task.update(data={"left": "http://old.example.com/media/x"})),
+    ("picture", "Data Manager", lambda house: house.task.update(data={"left": f"{PAL}/media/digits/{house.sample}?sig=0"})),
+    ("picture", "Data Manager", lambda house: house.task.update(data={"left": "http://old.example.com/media/x"})),
     ("picture", "PAL_PUBLIC_URL", lambda house: house.task.update(data={"left": f"{PAL}/health"})),
     ("mixed-content", "https", https_page),
     ("page-policy", "img-src", set_page(Content_Security_Policy="default-src 'self'; img-src 'self' data: https://*.example.com")),
@@ -534,6 +537,16 @@ def test_looking_changes_nothing(house: House, tmp_path: Path) -> None:
     )
     examine(fresh)
     assert not fresh.home.exists()
+
+
+def test_every_command_advised_exists() -> None:
+    """Whatever `pal …` a finding advises is a command that there is."""
+    advised = {name for _, mend, _ in BREAKS for name in re.findall(r"pal ([a-z-]+)", mend)}
+    sources = "".join(path.read_text() for path in Path(doctor.__file__).parent.glob("doctor*.py"))
+    advised |= set(re.findall(r"[`\"]pal ([a-z][a-z-]+)", sources))
+    known = {command.name for command in app.registered_commands}
+    assert advised <= known
+    assert {"init", "sync", "serve"} <= advised
 
 
 def test_json_names_what_is_wrong(house: House) -> None:
