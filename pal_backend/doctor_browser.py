@@ -50,10 +50,9 @@ def _loads(scene: Scene, url: str) -> Outcome:
             f"The newest question's picture is at {shown}; browsers should find pictures under {scene.settings.public}.",
             f"{PUBLIC}; {repost}",
         )
-    try:
-        response = scene.browser.get(url)
-    except httpx.TransportError as problem:
-        return bad(f"The picture at {shown} cannot be loaded from here ({type(problem).__name__}).", PUBLIC)
+    tried, response = _fetch(scene, url)
+    if response is None:
+        return bad(f"The picture at {shown} cannot be loaded from here.", PUBLIC)
     if response.status_code == httpx.codes.NOT_FOUND:
         return bad(
             f"The picture at {shown} is not there, or was signed with another key.",
@@ -64,7 +63,20 @@ def _loads(scene: Scene, url: str) -> Outcome:
         return bad(
             f"What is at {shown} is no picture (status {response.status_code}, {kind or 'no content type'}).", PUBLIC
         )
-    return good(f"A picture of the newest question loads from {origin(url)} (tried from here).")
+    return good(f"A picture of the newest question loads (tried from here at {origin(tried)}).")
+
+
+def _fetch(scene: Scene, url: str) -> tuple[str, httpx.Response | None]:
+    """The picture, and where it was found: inside a container the browsers' 127.0.0.1 is not ours."""
+    places = [url]
+    if is_loopback(url) and not is_loopback(scene.settings.backend):
+        places.append(url.replace(scene.settings.public, scene.settings.backend, 1))
+    for place in places:
+        try:
+            return place, scene.browser.get(place)
+        except httpx.TransportError:
+            continue
+    return url, None
 
 
 def public_loopback(scene: Scene) -> Outcome:

@@ -1,0 +1,126 @@
+"""The docs say what the code does: settings, errors, metrics, keys, commands and links are compared with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pal_backend import errors
+from pal_backend.cli import app
+from pal_backend.metrics import Metrics
+from pal_backend.settings import VARIABLES, Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CHANGELOG.md"]
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The cells of the first table after a heading, without its head."""
+    after = page.partition(f"## {heading}\n")[2]
+    table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)
+    assert table is not None, heading
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
+
+
+def leaves() -> Iterator[type[errors.PalError]]:
+    """Every error class below the base."""
+    yield from errors.PalError.__subclasses__()
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    """The table of settings has a row for each variable that is read, no other, and states the default."""
+    described = {name.strip("`"): default.strip("`") for name, default, _ in rows(OPERATIONS, "Settings")}
+    assert list(described) == [variable for variable, _ in VARIABLES.values()]
+    defaults = Settings()
+    for field, (variable, _) in VARIABLES.items():
+        value = str(getattr(defaults, field))
+        if value:
+            assert described[variable] == value, variable
+
+
+def test_every_error_is_described() -> None:
+    """The table of errors has each of them, with its HTTP status and exit code."""
+    described = {name.strip("`"): (int(status), int(code)) for name, _, status, code in rows(OPERATIONS, "Errors")}
+    assert described == {leaf.__name__: (leaf.status, leaf.exit_code) for leaf in leaves()}
+
+
+def test_every_metric_is_described() -> None:
+    """The table of metrics has each that the web process gives, and no other."""
+    described = {name.strip("`").removesuffix("_total") for name, _, _ in rows(OPERATIONS, "Looking at it")}
+    source = (ROOT / "pal_backend/metrics.py").read_text()
+    assert described == set(re.findall(r'"(pal_[a-z_]+)"', source))
+
+
+def test_the_requests_counter_is_spelt_as_prometheus_spells_it() -> None:
+    """Prometheus adds _total to a counter; the docs name what is scraped."""
+    metrics = Metrics(list)
+    metrics.observe("/health", 200, 0.001)
+    names = {
+        sample.name for family in text_string_to_metric_families(metrics.render().decode()) for sample in family.samples
+    }
+    assert "pal_requests_total" in names
+    assert "`pal_requests_total`" in OPERATIONS
+
+
+def test_every_redis_key_has_its_owner() -> None:
+    """Each key that a module's docstring declares stands in the table of keys with that module."""
+    described = {
+        key: owner for keys, owner in rows(ARCHITECTURE, "State") for key in re.findall(r"`(pal:[^`]+)`", keys)
+    }
+    for module in [*sorted((ROOT / "pal_backend/store").glob("*.py")), ROOT / "pal_backend/queues.py"]:
+        docstring = re.match(r'"""(.*?)"""', module.read_text(), re.DOTALL)
+        declared = re.findall(r"``(pal:[^`]+)``", docstring[1]) if docstring else []
+        for key in declared:
+            owner = next((owner for name, owner in described.items() if key == name or key.startswith(f"{name}:")), "")
+            assert module.name in owner, f"{key} of {module.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file of the repository leads to one that is there."""
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_named_exist(page: Path) -> None:
+    """Every `pal …` in code is a command that there is."""
+    known = {command.name for command in app.registered_commands}
+    named = re.findall(r"(?:`|worker-learn |bin/)pal ([a-z][a-z-]*)", page.read_text())
+    assert set(named) <= known
+
+
+def test_options_named_exist() -> None:
+    """Options of `pal sync` and `pal init` that the docs name are known to them."""
+    source = (ROOT / "pal_backend/cli_project.py").read_text()
+    for option in set(re.findall(r"`pal (?:sync|init)[^`]*--([a-z-]+)", OPERATIONS + ARCHITECTURE)):
+        assert option in source or option.replace("-", "_") in source, option
+
+
+def test_modules_named_in_code_spans_exist() -> None:
+    """Every file that the plan of the house names in the table of decisions is there."""
+    for _, _, places in rows(ARCHITECTURE, "Where each decision stands"):
+        for place in re.findall(r"`([a-z_/*]+(?:\.py|/))`", places):
+            assert any(ROOT.glob(f"**/{place.rstrip('/')}")), place
+
+
+def test_the_changelog_names_our_version() -> None:
+    """The version of pyproject.toml has an entry."""
+    version = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"## [{version[1]}]" in CHANGELOG
+
+
+def test_the_licence_is_the_one_declared() -> None:
+    """LICENSE is the full text of Apache-2.0, which pyproject.toml declares."""
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text()
