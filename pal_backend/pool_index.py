@@ -122,8 +122,11 @@ def read_inside(root: Path, relative: str, limit: int = MAX_FILE_BYTES) -> bytes
         target = base.joinpath(*parts).resolve(strict=True)
         if not target.is_relative_to(base):
             raise InputError(f"{relative} is a link that leads out of the pool; copy the file into the pool")
-        with os.fdopen(_open_plain(base, target.relative_to(base).parts), "rb") as file:
-            return _read(file.fileno(), relative, limit)
+        descriptor = _open_plain(base, target.relative_to(base).parts)
+        try:
+            return _read(descriptor, relative, limit)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(f"{relative} is not in the pool any more") from None
     except (OSError, RuntimeError) as problem:

@@ -24,6 +24,8 @@ from pal_backend.core.learning.views import STRONG, Augmentation, views
 
 Report = Callable[[dict[str, Any]], None]
 VIEWS = 2
+FORMAT = "pal-small-conv-1"
+"""Written into the weights: which network they belong to."""
 _WARM_UP = 0.1
 """Share of the steps during which the learning rate rises."""
 
@@ -41,7 +43,7 @@ class TrainingSettings:
     """Samples; rows of the loss are twice as many."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    temperature: float = 0.2
+    temperature: float = 0.5
     repulsion: float = 2.0
     embedding: int = 128
     """Width of the projector's output."""
@@ -58,7 +60,8 @@ class Trained:
 
     Args:
         weights: the network as a safetensors file; :func:`embed` reads it.
-        features: float32 (N, D), of the images as they are.
+        features: float32 (N, D), of the images as they are, each column with mean 0 and standard deviation 1: the net's
+            own scales are accidental, and distances would follow its few strongest columns.
         losses: mean loss of each epoch that was finished.
         seconds: wall-clock time.
         stopped: ended early because it was asked to.
@@ -109,16 +112,22 @@ def train(
         losses.append(state["loss"])
         progress({"epoch": number, "of": settings.epochs, **state})
     features = _features(run.network, run.images)
+    centre, scale = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-6
+    tensors = {name: value.detach().cpu().contiguous() for name, value in run.state().items()}
     weights = save(
-        {name: value.detach().cpu().contiguous() for name, value in run.state().items()},
-        {"format": "pal-small-conv-1", "shape": json.dumps(list(images.shape[1:]))},
+        {**tensors, "features.centre": centre, "features.scale": scale},
+        {"format": FORMAT, "images": json.dumps(list(images.shape[1:]))},
     )
     stopped = len(losses) < settings.epochs
-    return Trained(weights, features, tuple(losses), time.perf_counter() - started, stopped, run.warm)
+    return Trained(
+        weights, ((features - centre) / scale).numpy(), tuple(losses), time.perf_counter() - started, stopped, run.warm
+    )
 
 
 def embed(weights: bytes, images: NDArray[np.uint8], device: str = "auto") -> NDArray[np.float32]:
     """Features, float32 (N, D), of images, uint8 (N, S, S, C), under weights that :func:`train` returned.
+
+    The columns are scaled as for the images of the training, so that images which came later lie in the same space.
 
     Raises:
         ValueError: the weights are damaged, or were trained on images with another number of channels.
@@ -127,7 +136,10 @@ def embed(weights: bytes, images: NDArray[np.uint8], device: str = "auto") -> ND
     if not _restore(network, weights, "network."):
         raise ValueError("these weights do not fit the images: damaged, or trained on another number of channels")
     place = pick_device(device)
-    return _features(network.to(place), torch.from_numpy(np.ascontiguousarray(images)).to(place))
+    features = _features(network.to(place), torch.from_numpy(np.ascontiguousarray(images)).to(place))
+    tensors = load(weights)
+    scaled: NDArray[np.float32] = ((features - tensors["features.centre"]) / tensors["features.scale"]).numpy()
+    return scaled
 
 
 def pick_device(name: str) -> torch.device:
@@ -239,11 +251,10 @@ def _floats(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def _features(network: SmallConvNet, images: Tensor, block: int = 1024) -> NDArray[np.float32]:
+def _features(network: SmallConvNet, images: Tensor, block: int = 1024) -> Tensor:
+    """What the network makes of uint8 images (N, S, S, C), float32 (N, D) on the CPU."""
     network.eval()
-    parts = [network(_floats(part)).float().cpu() for part in torch.split(images, block)]
-    features: NDArray[np.float32] = torch.cat(parts).numpy()
-    return features
+    return torch.cat([network(_floats(part)).float().cpu() for part in torch.split(images, block)])
 
 
 def _restore(module: torch.nn.Module, weights: bytes, prefix: str) -> bool:

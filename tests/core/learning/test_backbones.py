@@ -1,0 +1,33 @@
+"""Networks from images to features."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pal_backend.core.learning.backbones import Backbone, Projector, SmallConvNet
+
+
+@pytest.mark.parametrize(("channels", "side"), [(1, 32), (3, 32), (1, 8), (3, 65)])
+def test_images_of_any_size_give_features(channels: int, side: int) -> None:
+    """Grey and colour images of every size that can be set give 128 finite numbers."""
+    network: Backbone = SmallConvNet(channels, torch.Generator().manual_seed(0))
+    features = network(torch.rand(2, channels, side, side))
+    assert features.shape == (2, network.features)
+    assert bool(features.isfinite().all())
+
+
+def test_initial_weights_come_from_the_generator_alone() -> None:
+    """The same seed gives the same weights, whatever was drawn elsewhere before."""
+    first = [SmallConvNet(1, torch.Generator().manual_seed(3)), Projector(128, 64, torch.Generator().manual_seed(3))]
+    torch.rand(17)
+    second = [SmallConvNet(1, torch.Generator().manual_seed(3)), Projector(128, 64, torch.Generator().manual_seed(3))]
+    for a, b in zip(first, second, strict=True):
+        assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def test_features_do_not_depend_on_the_rest_of_the_batch() -> None:
+    """An image's features are the same alone and in company: there are no statistics over batches."""
+    network = SmallConvNet(3, torch.Generator().manual_seed(0))
+    images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(network(images)[:1], network(images[:1]), atol=1e-5, rtol=1e-4)
