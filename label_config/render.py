@@ -20,12 +20,12 @@ HOTKEYS = "123456789qwetasdfgzxcvb"
 
 def pair_config(question_text: str = PAIR_QUESTION) -> str:
     """XML of a desk that asks about two images: Same (1), Different (2), Unsure (3)."""
-    return _config("pair.xml", question_text)
+    return _config("pair.xml", PAIR_QUESTION, question_text)
 
 
 def screen_config(question_text: str = SCREEN_QUESTION) -> str:
     """XML of a desk that shows an anchor and K candidates to tick, with None of these (0) and Cannot tell (u)."""
-    return _config("screen.xml", question_text)
+    return _config("screen.xml", SCREEN_QUESTION, question_text)
 
 
 def pair_task(left_url: str, right_url: str) -> dict[str, Any]:
@@ -57,7 +57,9 @@ def _candidate(number: int, name: str, url: str, key: str | None) -> dict[str, s
     return {"value": name, "html": picture} | ({"hotkey": key} if key else {})
 
 
-def _config(name: str, question_text: str) -> str:
+def _config(name: str, default_text: str, question_text: str) -> str:
     # Label Studio fills in $name anywhere in a header; a word joiner after the sign keeps "$5" what it is.
     shown = escape(question_text.replace("$", "$\u2060"), {'"': "&quot;", "\n": " "})
-    return files("label_config").joinpath(name).read_text("utf-8").replace("{question}", shown)
+    xml = files("label_config").joinpath(name).read_text("utf-8")
+    # The file holds the usual question, so that it can be pasted into Label Studio as it is.
+    return xml.replace(f'<Header value="{default_text}"/>', f'<Header value="{shown}"/>')

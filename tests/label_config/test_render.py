@@ -1,3 +1,4 @@
+from importlib.resources import files
 from xml.etree import ElementTree as ET
 
 from label_config import render
@@ -23,6 +24,12 @@ def test_screen_config_has_a_dynamic_and_a_fixed_control() -> None:
     picked, verdict = ET.fromstring(render.screen_config()).iter("Choices")
     assert (picked.get("value"), picked.get("choice"), len(picked)) == ("$candidates", "multiple", 0)
     assert [(c.get("value"), c.get("hotkey")) for c in verdict] == [("None of these", "0"), ("Cannot tell", "u")]
+
+
+def test_the_files_can_be_pasted_as_they_are() -> None:
+    """Without a question of one's own, what is rendered is the file itself."""
+    for name, config in (("pair.xml", render.pair_config()), ("screen.xml", render.screen_config())):
+        assert files("label_config").joinpath(name).read_text("utf-8") == config
 
 
 def test_question_text_is_escaped() -> None:
