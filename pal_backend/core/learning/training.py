@@ -116,7 +116,7 @@ def train(
     tensors = {name: value.detach().cpu().contiguous() for name, value in run.state().items()}
     weights = save(
         {**tensors, "features.centre": centre, "features.scale": scale},
-        {"format": FORMAT, "images": json.dumps(list(images.shape[1:]))},
+        {"about": json.dumps({"format": FORMAT, "images": list(images.shape[1:])})},  # one key: their order is random
     )
     stopped = len(losses) < settings.epochs
     return Trained(

@@ -61,7 +61,9 @@ def simclr(
         return Z.sum() * 0.0
     Zn = normalize(Z, dim=1)
     P = g[positive] / degree[i[positive]]
-    attraction = (P * (Zn[i[positive]] * Zn[j[positive]]).sum(dim=1)).sum() / temperature
+    # index_select and not Zn[i]: the gradient of the latter adds up in any order when there are several threads.
+    alike = (Zn.index_select(0, i[positive]) * Zn.index_select(0, j[positive])).sum(dim=1)
+    attraction = (P * alike).sum() / temperature
     log_a = torch.log1p(-repulsion * g[~positive])
     repulsed = (i[~positive], j[~positive], log_a)
     total = Z.new_zeros(())
@@ -76,7 +78,7 @@ def simclr(
 
 def _log_denominators(Zn: Tensor, rows: Tensor, repulsed: tuple[Tensor, Tensor, Tensor], temperature: float) -> Tensor:
     """Sum over ``rows`` of log sum_{k != i} a_ik exp(s_ik / tau)."""
-    logits = Zn[rows] @ Zn.T / temperature
+    logits = Zn.index_select(0, rows) @ Zn.T / temperature
     place = rows.new_full((len(Zn),), -1).index_copy(0, rows, torch.arange(len(rows), device=rows.device))
     i, k, log_a = repulsed
     here = place[i] >= 0
