@@ -62,13 +62,22 @@ def label_studio(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LabelStudioServer]:
     """A running Label Studio, the same for all tests of this process; the migrated database is kept between runs."""
+    with required_label_studio(request, tmp_path_factory.mktemp("label-studio")) as server:
+        yield server
+
+
+@contextmanager
+def required_label_studio(
+    request: pytest.FixtureRequest, data: Path, task_lock_seconds: int = TASK_LOCK_SECONDS
+) -> Iterator[LabelStudioServer]:
+    """A Label Studio of one's own; without one installed the test is skipped, and in CI it fails."""
     if executable() is None:
-        reason = "no Label Studio: `make install` puts one into .venv-label-studio, or set LABEL_STUDIO_BIN"
+        reason = "no Label Studio: `make environments` puts one into .venv-label-studio, or set LABEL_STUDIO_BIN"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
     template = request.config.cache.mkdir("label-studio") / "1.23.2" if request.config.cache else None
-    with running_label_studio(tmp_path_factory.mktemp("label-studio"), template=template) as server:
+    with running_label_studio(data, template=template, task_lock_seconds=task_lock_seconds) as server:
         yield server
 
 
@@ -149,7 +158,7 @@ def executable() -> Path | None:
 
 @contextmanager
 def running_label_studio(
-    data: Path, *, template: Path | None = None, seconds: float = 240.0
+    data: Path, *, template: Path | None = None, seconds: float = 240.0, task_lock_seconds: int = TASK_LOCK_SECONDS
 ) -> Iterator[LabelStudioServer]:
     """Start Label Studio over ``data`` (copied from ``template`` when that exists, and saved there when it does not)."""
     if template is not None and template.exists():
@@ -160,7 +169,7 @@ def running_label_studio(
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
             _command(port),
-            env=_environment(data, url),
+            env={**_environment(data, url), "TASK_LOCK_TTL": str(task_lock_seconds)},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -170,7 +179,9 @@ def running_label_studio(
         _wait_until_up(url, process, data, seconds)
         if template is not None and not template.exists():
             _save_template(data, template)
-        yield LabelStudioServer(url=url, data=data, pat=_personal_access_token(url, data))
+        yield LabelStudioServer(
+            url=url, data=data, pat=_personal_access_token(url, data), task_lock_seconds=task_lock_seconds
+        )
     finally:
         _stop(process)
 
@@ -218,7 +229,6 @@ def _environment(data: Path, url: str) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "USE_DEFAULT_BANNED_SUBNETS": "false",
         "USER_ADDITIONAL_BANNED_SUBNETS": BANNED,
-        "TASK_LOCK_TTL": str(TASK_LOCK_SECONDS),
     }
 
 

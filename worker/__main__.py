@@ -70,6 +70,7 @@ def work(name: str, redis_url: str, level: str) -> None:
         [Queue(name, connection=connection, serializer=JSONSerializer)],
         connection=connection,
         serializer=JSONSerializer,
+        exception_handlers=[queues.remember_problem],
         worker_ttl=30,
         maintenance_interval=10,
         job_monitoring_interval=2,

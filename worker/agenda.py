@@ -34,6 +34,14 @@ class Agenda:
         self._questions = shop.stores.questions(project.name)
         self._answers = shop.stores.answers(project.name)
         self._versions = shop.stores.versions(project.name)
+        self._last_seen: dict[str, int] = {}
+        """Annotator → newest ``updated_at``."""
+
+    def meet(self, annotations: Iterable[Annotation]) -> None:
+        """Note who has answered, and when."""
+        for annotation in annotations:
+            last = self._last_seen.get(annotation.annotator, 0)
+            self._last_seen[annotation.annotator] = max(last, annotation.updated_at)
 
     def read(self, desk_name: str, submission: wire.Submission) -> Annotation | None:
         """What a submission says, or None where it is on a task that is not ours."""
@@ -59,8 +67,9 @@ class Agenda:
             self._questions.restore(posted)
         return posted
 
-    def answered(self, annotations: Iterable[Annotation]) -> None:
+    def answered(self, annotations: Sequence[Annotation]) -> None:
         """Close the questions of these annotations."""
+        self.meet(annotations)
         for annotation in annotations:
             self._questions.close([annotation.question], "skipped" if annotation.skipped else "answered")
 
@@ -114,8 +123,8 @@ class Agenda:
     def _wanted(self) -> int:
         """Q = max(10, 3 x active annotators)."""
         since = (self._shop.clock() - ACTIVE_SECONDS) * 1e6
-        active = {a.annotator for a in self._answers.all() if a.updated_at >= since}
-        return max(self._shop.settings.open_questions, QUESTIONS_PER_ANNOTATOR * len(active))
+        active = sum(last >= since for last in self._last_seen.values())
+        return max(self._shop.settings.open_questions, QUESTIONS_PER_ANNOTATOR * active)
 
     def ask_for_training(self, posterior: Posterior) -> None:
         """Enqueue a training when answers and components have grown enough since the last one (or version 0)."""

@@ -85,7 +85,9 @@ class Sitting:
         self._learner = Learner(
             build_space(version.sample_ids, version.features), strategy=self._project.strategy, seed=self._project.seed
         )
-        self._learner.set_answers(answer for annotation in self._answers.all() for answer in annotation.answers)
+        annotations = self._answers.all()
+        self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
+        self._agenda.meet(annotations)
 
     def _follow_version(self) -> None:
         """Move to the model version that training has published meanwhile, keeping answers and groups."""
@@ -132,7 +134,7 @@ class Sitting:
                 case wire.Deleted(annotations):
                     withdrawn += [AnnotationKey(stored.desk, number) for number in annotations]
                 case wire.TrainingRequested():
-                    self._shop.queues.train(self._project.name, len(self._answers.keys()), "asked for in Label Studio")
+                    self._shop.queues.train(self._project.name, self._answers.count(), "asked for in Label Studio")
                 case wire.TasksDeleted() | wire.ReconcileRequested():
                     self._shop.queues.reconcile(self._project.name, "an event without its content")
                 case _:

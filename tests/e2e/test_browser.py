@@ -1,0 +1,147 @@
+"""A person in a real browser: presses a key, submits, and the product learns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.store.projects import Desk
+from tests.e2e.stack import PROJECT, Stack
+from tests.label_studio_server import PASSWORD
+
+pytestmark = pytest.mark.e2e
+
+SUBMIT = "button[aria-label='submit'], button:has-text('Submit')"
+SEEN = """(least) => [...document.images].filter(
+    image => image.complete && image.naturalWidth > 0 && image.getBoundingClientRect().width > 60).length >= least"""
+"""Pictures that a person can see: loaded, and laid out larger than an icon."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; CI must have one, a developer may do without."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no chromium on PATH: apt-get install chromium")
+        pytest.skip("no chromium on PATH")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def desk(stack: Stack) -> Desk:
+    """A desk of pairs with its first questions posted."""
+    desk = stack.join()
+    stack.until(lambda: stack.posted(desk) >= 10, "ten questions stand in Label Studio")
+    return desk
+
+
+def open_stream(browser: Browser, stack: Stack, desk: Desk, email: str, pictures: int = 2) -> Page:
+    """Sign in and open the label stream."""
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{stack.label_studio.url}/user/login/")
+    page.fill("input[name=email]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(lambda url: "/user/login" not in url, wait_until="commit")
+    page.goto(f"{stack.label_studio.url}/projects/{desk.project_id}/data?labeling=1")
+    see_question(page, pictures)
+    return page
+
+
+def see_question(page: Page, pictures: int = 2) -> None:
+    """Wait until a person could see the question."""
+    page.wait_for_selector(SUBMIT, state="visible")
+    page.wait_for_function(SEEN, arg=pictures)
+
+
+def submit(page: Page) -> None:
+    """Press Submit."""
+    with page.expect_response(lambda r: "/annotations" in r.url and r.request.method == "POST") as submitted:
+        page.click(SUBMIT)
+    assert submitted.value.status == 201
+
+
+def answer(page: Page, key: str) -> None:
+    """Press a key, then Submit, and wait for the next question."""
+    page.keyboard.press(key)
+    submit(page)
+    page.wait_for_timeout(500)
+    see_question(page)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """A picture for the docs, where PAL_PICTURES names a folder."""
+    folder = os.environ.get("PAL_PICTURES")
+    if folder:
+        page.screenshot(path=Path(folder) / name)
+
+
+def test_a_person_answers_and_the_next_question_follows(stack: Stack, desk: Desk, browser: Browser) -> None:
+    """Pressing 1 and Submit in the label stream makes an answer, a revision and another question."""
+    page = open_stream(browser, stack, desk, stack.label_studio.email)
+    assert not page.locator("input:checked").count(), "nothing is prefilled"
+    keep_picture(page, "label-stream.png")
+    before = stack.stores.revisions(PROJECT).current()
+    assert before is not None
+    asked = stack.stores.questions(PROJECT).count()
+
+    answer(page, "1")
+
+    stack.until(lambda: stack.folded() == 1, "the answer is in a revision")
+    (annotation,) = stack.stores.answers(PROJECT).all()
+    assert [a.verdict for a in annotation.answers] == ["same"]
+    after = stack.stores.revisions(PROJECT).current()
+    assert after is not None
+    assert after.number > before.number
+    stack.until(lambda: stack.stores.questions(PROJECT).count() > asked, "another question is asked in its place")
+    page.context.close()
+
+
+def test_two_members_answer_at_once(stack: Stack, desk: Desk, browser: Browser) -> None:
+    """Two people get different questions; both their answers arrive, each under its own name."""
+    folded = stack.folded()
+    with closing(stack.label_studio.second_user("second@example.com")):
+        pages = [open_stream(browser, stack, desk, email) for email in (stack.label_studio.email, "second@example.com")]
+        for key in ("2", "2"):
+            for page in pages:
+                answer(page, key)
+        stack.until(lambda: stack.folded() == folded + 4, "four more answers are in a revision")
+
+    annotations = [a for a in stack.stores.answers(PROJECT).all() if a.answers[0].verdict == "different"]
+    assert len({a.annotator for a in annotations}) == 2
+    assert len({a.question for a in annotations}) == 4
+    for page in pages:
+        page.context.close()
+
+
+def test_a_person_ticks_a_screen(stack: Stack, desk: Desk, browser: Browser) -> None:
+    """On a desk of screens a key ticks a candidate; the ticked is the same, the others are different."""
+    screens = stack.join(QuestionKind.SCREEN)
+    stack.until(lambda: stack.posted(screens) >= 5, "screens stand in Label Studio")
+    known = {annotation.key for annotation in stack.stores.answers(PROJECT).all()}
+    page = open_stream(browser, stack, screens, stack.label_studio.email, pictures=4)
+    keep_picture(page, "label-stream-screen.png")
+
+    page.keyboard.press("1")
+    submit(page)
+
+    (annotation,) = stack.until(
+        lambda: [a for a in stack.stores.answers(PROJECT).all() if a.key not in known], "the screen is folded in"
+    )
+    verdicts = sorted(str(a.verdict) for a in annotation.answers)
+    assert verdicts.count("same") == 1
+    assert verdicts.count("different") == len(verdicts) - 1 >= 1
+    page.context.close()
