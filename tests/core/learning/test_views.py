@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from pal_backend.core.learning.views import STRONG, WEAK, Augmentation, views
+from pal_backend.core.learning.views import STRONG, WEAK, Augmentation, _bicubic, views
 
 STILL = Augmentation(
     rotation=0, scale=(1.0, 1.0), stretch=0, shift=0, warp=0, brightness=0, contrast=0, saturation=0, hue=0, grey=0, noise=0
@@ -87,6 +88,14 @@ def test_what_comes_in_from_outside_repeats_the_edge() -> None:
         torch.full((10, 1, 12, 12), 0.9), dataclasses.replace(STRONG, brightness=0, contrast=0, noise=0), generator()
     )
     torch.testing.assert_close(seen, torch.full_like(seen, 0.9), atol=1e-4, rtol=0)
+
+
+def test_the_warp_field_matches_reference_interpolation() -> None:
+    """Two small products give what torch's bicubic interpolation gives."""
+    coarse = torch.rand(5, 2, 4, 4, generator=generator())
+    fine = _bicubic(4, 24, coarse.device)
+    reference = interpolate(coarse, size=(24, 24), mode="bicubic", align_corners=True)
+    torch.testing.assert_close(fine @ coarse @ fine.T, reference, atol=1e-5, rtol=0)
 
 
 def test_dropping_colour_leaves_equal_channels() -> None:
