@@ -12,9 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pal_backend.cli import EXIT_CODES, app
+from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import PalError
+from pal_backend.samples import FolderPool, ingest
+from pal_backend.settings import Settings
+from pal_backend.store.projects import Desk, Project
+from pal_backend.store.stores import Stores
 
 COMMANDS = ("demo", "serve", "init", "sync", "status", "export", "doctor", "simulate", "version")
 
@@ -223,3 +229,58 @@ def test_ctrl_c_is_not_a_fault(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGINT
     assert "Traceback" not in done.stderr
+
+
+def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_path: Path) -> None:
+    """A table for people, one object for programs, and a row for every file, before anything was learned."""
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for shade in (10, 200):
+        Image.new("L", (16, 16), shade).save(pool / f"{shade}.png")
+    (pool / "broken.png").write_bytes(b"no image")
+    stores.projects.save(Project("birds", str(pool), (Desk("pairs", QuestionKind.PAIR, 7, 1, 1),)))
+    ingest(FolderPool(pool), stores.artefacts, "birds", settings.image_size)
+    env = {"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)}
+
+    table = pal("status", env=env)
+    assert table.returncode == 0, table.stderr
+    assert "Label Studio project 7" in table.stdout
+    assert "start one with `python -m worker`" in table.stdout
+    assert "broken.png: " in table.stdout
+
+    found = json.loads(pal("status", "birds", "--json", env=env).stdout)
+    assert (found["project"], found["annotations"], found["quarantined"], found["jobs"]) == ("birds", 0, 1, [])
+
+    done = pal("export", "--format", "jsonl", "--out", str(tmp_path / "groups.jsonl"), env=env)
+    assert done.stdout == f"2 rows in {tmp_path / 'groups.jsonl'}\n"
+    rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text().splitlines()]
+    assert [(row["path"], row["group"], row["answered"]) for row in rows] == [
+        ("10.png", "", False),
+        ("200.png", "", False),
+    ]
+
+
+def test_several_projects_must_be_told_apart(stores: Stores, settings: Settings) -> None:
+    """Without a name the projects there are get listed."""
+    for name in ("birds", "cats"):
+        stores.projects.save(Project(name, "/pool", ()))
+    done = pal("status", env={"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)})
+    assert done.returncode == 2
+    assert "there are several projects: birds, cats; say which" in done.stderr
+
+
+def test_sync_cannot_accept_and_keep() -> None:
+    """The two decisions exclude each other."""
+    done = pal("sync", "--accept-deletions", "--keep")
+    assert done.returncode == 2
+    assert "give one of them" in done.stderr
+
+
+def test_doctor_without_redis_finds_it(settings: Settings) -> None:
+    """Exit code 1, and the finding says what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    done = pal("doctor", env={"REDIS_URL": f"redis://127.0.0.1:{port}/0", "PAL_HOME": str(settings.home)})
+    assert done.returncode == 1, done.stderr
+    assert "✗" in done.stdout
+    assert "→" in done.stdout
