@@ -5,6 +5,7 @@
 Each event is a recorded ANNOTATION_CREATED with ids of its own, sent on a connection of its own as Label Studio sends it,
 at its appointed time whether or not earlier ones were answered. Time counts from that moment to the end of the answer.
 ``--busy`` trains a small network beside it, as low in priority and with as many threads as a training job has.
+``--learn`` has a learn worker fold the events in meanwhile, and counts the answers afterwards.
 """
 
 from __future__ import annotations
@@ -14,27 +15,30 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Question, QuestionKind
 from pal_backend.credentials import WEBHOOK_HEADER, Credentials
 from pal_backend.redis_server import RedisServer
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
+from pal_backend.store.versions import Version
 from pal_backend.wire import Submitted
 
 RECORDING = Path(__file__).parents[1] / "tests" / "recordings" / "24_annotation_create.json"
 PROJECT, DESK = "bench", "pairs"
+SAMPLES = 1000
 SERVE = "from pal_backend.bootstrap import serve; from pal_backend.settings import Settings; serve(Settings.from_env())"
 TRAIN = """
 import os, torch
@@ -52,7 +56,6 @@ while True:
         for weight in net.parameters():
             weight -= rate * weight.grad
             weight.grad = None
-    print("step", flush=True)
 """
 
 
@@ -62,9 +65,10 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=100, help="events a second")
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--busy", action="store_true", help="train beside it")
+    parser.add_argument("--learn", action="store_true", help="run a learn worker beside it")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    found = measure(options.rate, options.seconds, options.busy)
+    found = measure(options.rate, options.seconds, busy=options.busy, learn=options.learn)
     if options.json:
         print(json.dumps(found))
         return
@@ -72,91 +76,107 @@ def main() -> None:
         print(f"{name:24}{value}")
 
 
-def measure(rate: int, seconds: int, busy: bool) -> dict[str, Any]:
-    """Start everything, send ``rate * seconds`` events, count what stands in the stream."""
+def measure(rate: int, seconds: int, *, busy: bool, learn: bool) -> dict[str, Any]:
+    """Start everything, send ``rate * seconds`` events, count what stands in the stream and among the answers."""
+    sent = rate * seconds
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(RedisServer(home / "redis", free_port()))
-        settings = Settings(
-            home=home, redis_url=f"redis://127.0.0.1:{redis.port}/0", port=free_port(), log_level="WARNING"
-        )
-        credentials = Credentials.load_or_create(settings)
+        url = f"redis://127.0.0.1:{redis.port}/0"
+        settings = Settings(home=home, redis_url=url, port=free_port(), log_level="WARNING")
         stores = Stores.open(settings)
         stores.projects.save(Project(PROJECT, str(home), (Desk(DESK, QuestionKind.PAIR, 2, 1, 1),)))
-        web = stack.enter_context(python(SERVE, settings))
+        web = stack.enter_context(python(["-c", SERVE], settings))
         wait_for(settings.port)
         if busy:
-            trainer = stack.enter_context(python(TRAIN, settings, stdout=subprocess.PIPE))
-            assert trainer.stdout is not None
-            trainer.stdout.readline()
-            stack.callback(trainer.stdout.close)
-            Drain(trainer).start()
-        requests = [request(settings, credentials, number) for number in range(1, rate * seconds + 1)]
-        asyncio.run(send_at_rate(settings.port, requests[:rate], rate))  # warm up: imports, connections, caches
+            stack.enter_context(python(["-c", TRAIN], settings, stdout=subprocess.DEVNULL))
+        credentials = Credentials.load_or_create(settings)
+        requests = [request(settings, credentials, number) for number in range(1, sent + 1)]
+        asyncio.run(send_at_rate(settings.port, requests[: 5 * rate], rate))  # warm up: imports, connections, torch
         stores.redis.delete(f"pal:{PROJECT}:events")
+        if learn:
+            ask(stores, sent)
+            stack.enter_context(python(["-m", "worker", "--queue", "learn"], settings))
+            until(lambda: stores.sittings(PROJECT).holder() is not None, 120)
         used = processor_seconds(web.pid)
         answers = asyncio.run(send_at_rate(settings.port, requests, rate))
-        spent = {"web_cpu_ms_per_event": round(1000 * (processor_seconds(web.pid) - used) / len(requests), 2)}
-        return {**report(answers, len(requests), rate, busy), **spent, **kept(stores, len(requests)), **memory(web.pid)}
+        spent = {"web_cpu_ms_per_event": round(1000 * (processor_seconds(web.pid) - used) / sent, 2)}
+        # A sitting trims the stream of what it has folded in, so with one the answers are counted instead.
+        effect = learned(stores, sent) if learn else kept(stores, sent)
+        return report(answers, sent, rate, busy) | spent | effect | memory(web.pid)
 
 
-class Drain:
-    """Reads a child's output away, counting lines, so that it never blocks."""
+def ask(stores: Stores, count: int) -> None:
+    """Publish a first model version over random features, and have a pair asked by each of ``count`` tasks."""
+    draw = np.random.default_rng(0)
+    classes = draw.integers(0, 10, SAMPLES)
+    features = (np.eye(16)[classes] + 0.3 * draw.standard_normal((SAMPLES, 16))).astype(np.float32)
+    ids = tuple(f"{number:016x}" for number in range(SAMPLES))
+    versions, questions = stores.versions(PROJECT), stores.questions(PROJECT)
+    versions.write(Version("v0000", ids, features, "given", 0, "", {}), None, [])
+    versions.make_current("v0000", None)
+    for task in range(1, count + 1):
+        first, second = draw.choice(SAMPLES, 2, replace=False)
+        question = Question(QuestionKind.PAIR, ids[first], (ids[second],), round=task)
+        questions.journal(question, DESK, time.time())
+        questions.posted(question.id, task, time.time())
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
 
-    def start(self) -> None:
-        """Read in the background until the child ends."""
-        import threading
+def learned(stores: Stores, sent: int) -> dict[str, Any]:
+    """Wait until nothing is pending; say whether every event became an answer, and how soon it was in a revision."""
+    until(lambda: not stores.events(PROJECT).pending(), 120)
+    numbers = sorted(annotation.key.number for annotation in stores.answers(PROJECT).all())
+    latencies = stores.revisions(PROJECT).latencies()
+    return {
+        "every_event_answered": numbers == list(range(1, sent + 1)),
+        "median_s_to_revision": round(float(np.median(latencies)), 2) if latencies else None,
+    }
 
-        threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        try:
-            for _ in self._child.stdout:
-                pass
-        except ValueError:
-            return  # closed at the end
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until something comes true.
+
+    Raises:
+        TimeoutError: it did not in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not in {seconds:g} s")
+        time.sleep(0.1)
 
 
 def free_port() -> int:
     """A port on which nothing listens."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextmanager
-def python(code: str, settings: Settings, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A child that runs ``code`` with these settings, ended with the block."""
+def python(arguments: list[str], settings: Settings, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A child of ours with these settings, ended with the block."""
     environment = {**os.environ, **settings.to_env()}
-    child = subprocess.Popen([sys.executable, "-c", code], env=environment, **more)
+    child = subprocess.Popen([sys.executable, *arguments], env=environment, **more)
     try:
         yield child
     finally:
         child.send_signal(signal.SIGTERM)
         try:
-            child.wait(10)
+            child.wait(30)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
 
 
-def wait_for(port: int, seconds: float = 60.0) -> None:
+def wait_for(port: int) -> None:
     """Until something listens."""
-    import socket
 
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    def answers() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on port {port} after {seconds} s")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(answers, 60)
 
 
 def request(settings: Settings, credentials: Credentials, number: int) -> bytes:
