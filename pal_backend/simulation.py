@@ -115,7 +115,15 @@ def simulate(
     Raises:
         InputError: arguments out of range or not fitting together.
     """
-    kind = _check(features, labels, answers, error_rate, questions, candidates, open_questions)
+    kind = _check(
+        features=features,
+        labels=labels,
+        answers=answers,
+        error_rate=error_rate,
+        questions=questions,
+        candidates=candidates,
+        open_questions=open_questions,
+    )
     ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
     started = time.perf_counter()
     space = build_space(ids, features)
@@ -149,6 +157,7 @@ def simulate(
 
 
 def _check(
+    *,
     features: NDArray[np.floating],
     labels: NDArray[np.integer],
     answers: int,

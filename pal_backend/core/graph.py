@@ -1,13 +1,14 @@
 """The answered part of the similarity graph, as a value: what the answers, and nothing else, say.
 
 Every pair with answers is an edge whose weight is the sum of its answers' log-odds ("same" counts up, "different"
-down, "unsure" not at all). Samples are joined by *greedy additive edge contraction* (Keuper et al. 2015, "Efficient
-decomposition of image and mesh graphs by lifted multicuts", Alg. 1): the two components with the most evidence for
-"same" between them are joined first, and evidence between components adds up. A union is *trusted*, and done, when the
-evidence between the two components, all pairs taken together, is at least :data:`TRUSTED`. So
+down, "unsure" not at all). Samples are joined by greedy additive edge contraction: the two components with the most
+evidence for "same" between them come first, and evidence between components adds up. *Trusted* means:
 
-* with no errors seen a single "same" joins;
-* one "same" against one "different" joins nothing: the union is suspended, the "different" goes on holding;
+* a single "same" joins two samples, or a sample and a component, unless its annotator errs more than one time in four
+  (then two have to agree);
+* a single "same" also joins two components of several samples as long as no answer contradicts another; once errors
+  have been seen, that takes two answers, so that one wrong "same" never merges two groups;
+* one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
 * more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set.
 
 Ties are broken by the canonical order of the answers, so the graph is a function of the set.
@@ -15,22 +16,25 @@ Ties are broken by the canonical order of the answers, so the graph is a functio
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.vocabulary import Answer, AnnotationKey, Origin, Pair, SampleId, Verdict, canonical
+from pal_backend.core.contraction import ascending, contract
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, canonical
 
 TRUSTED = log_odds(0.25)
 """Least log-odds of a trusted union: one answer of a person who errs at most one time in four."""
+TWO_ANSWERS = 1.5
+"""Between one and two: evidence of so many ordinary answers cannot come from a single one."""
 ACCEPTED_GUESS = 0.7
 """An answer that only accepts a guess shown beforehand weighs this much of one given freely."""
 _TIE = 1e-9
 
 Root = SampleId
+_SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,10 @@ class SimilarityGraph:
 
     Args:
         edges: every pair with at least one answer, in the order of their ranks.
-        component: sample to the root of its component, for every sample in an answer that is not "unsure".
-        between: (root, root) in ascending order to the summed evidence between the two components.
-        cannot: the pairs of roots that trusted answers keep apart.
+        component: sample to the root of its component (its sample answered on first), for every sample in an answer
+            that is not "unsure".
+        between: two roots in ascending order to the summed evidence between their components.
+        cannot: the pairs of roots, ascending, that trusted answers keep apart.
         rates: annotator to error rate.
     """
 
@@ -81,28 +86,32 @@ class SimilarityGraph:
         Twice round: error rates start at the prior; what the first graph overrules makes the rates of the second.
         """
         ordered = canonical(answers)
-        tally: dict[str, list[float]] = {}
+        totals: dict[str, int] = defaultdict(int)
         for answer in ordered:
-            tally.setdefault(answer.annotator, [0.0, 0.0])[1] += answer.verdict is not Verdict.UNSURE
-        rates = error_rates({name: (0.0, total) for name, (_, total) in tally.items()})
-        graph = cls._resolve(ordered, rates)
+            totals[answer.annotator] += answer.verdict is not Verdict.UNSURE
+        graph = cls._resolve(ordered, error_rates({name: (0, total) for name, total in totals.items()}), 0.0)
+        wrong: dict[str, int] = defaultdict(int)
         for answer in ordered:
-            tally[answer.annotator][0] += graph.overrules(answer)
-        revised = error_rates({name: (wrong, total) for name, (wrong, total) in tally.items()})
-        return graph if revised == rates else cls._resolve(ordered, revised)
+            wrong[answer.annotator] += graph.overrules(answer)
+        if not any(wrong.values()):
+            return graph
+        rates = error_rates({name: (wrong[name], total) for name, total in totals.items()})
+        return cls._resolve(ordered, rates, TWO_ANSWERS * log_odds(sum(rates.values()) / len(rates)))
 
     @classmethod
-    def _resolve(cls, ordered: list[Answer], rates: Mapping[str, float]) -> SimilarityGraph:
+    def _resolve(cls, ordered: list[Answer], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         edges = _edges(ordered, rates)
-        component, between = _contract(edges)
+        # where nobody is sure there is no evidence, and so no place in the graph
+        said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
+        component, between = contract(said, TRUSTED, established)
         apart: dict[tuple[Root, Root], float] = defaultdict(float)
-        for pair, edge in edges.items():
-            if edge.weight < 0.0:
-                apart[_key(component[pair.first], component[pair.second])] += edge.weight
+        for pair, (weight, _) in said.items():
+            if weight < 0.0:
+                apart[ascending(component[pair.first], component[pair.second])] += weight
         cannot = frozenset(
-            key
-            for key, weight in apart.items()
-            if key[0] != key[1] and weight <= -TRUSTED and between.get(key, 0.0) <= _TIE
+            roots
+            for roots, weight in apart.items()
+            if roots[0] != roots[1] and weight <= -TRUSTED and between.get(roots, 0.0) <= _TIE
         )
         return cls(edges, component, between, cannot, rates)
 
@@ -112,9 +121,13 @@ class SimilarityGraph:
         return root is not None and root == self.component.get(b)
 
     def apart(self, a: SampleId, b: SampleId) -> bool:
-        """Whether a trusted "different", or one together with "same" answers, keeps the two apart."""
+        """Whether trusted "different" answers keep the two, or their components, apart."""
         first, second = self.component.get(a), self.component.get(b)
-        return first is not None and second is not None and _key(first, second) in self.cannot
+        return first is not None and second is not None and ascending(first, second) in self.cannot
+
+    def settled(self, a: SampleId, b: SampleId) -> bool:
+        """Whether trusted answers tell what the two are to each other."""
+        return self.joined(a, b) or self.apart(a, b)
 
     def overrules(self, answer: Answer) -> bool:
         """Whether the rest of the answers say the opposite of this one."""
@@ -124,85 +137,24 @@ class SimilarityGraph:
 
     @cached_property
     def members(self) -> Mapping[Root, tuple[SampleId, ...]]:
-        """Root to the samples of its component, the founder first (the sample that was answered on first)."""
+        """Root to the samples of its component; roots, and the samples of each, in the order they were answered on."""
         found: dict[Root, list[SampleId]] = defaultdict(list)
         for sample, root in self.component.items():
             found[root].append(sample)
         return {root: tuple(samples) for root, samples in found.items()}
 
 
-def _key(a: Root, b: Root) -> tuple[Root, Root]:
-    return (a, b) if a <= b else (b, a)
-
-
 def _edges(ordered: list[Answer], rates: Mapping[str, float]) -> dict[Pair, Edge]:
     weights = {name: log_odds(rate) for name, rate in rates.items()}
     found: dict[Pair, Edge] = {}
     for rank, answer in enumerate(ordered):
-        sign = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}[answer.verdict]
-        weight = sign * weights[answer.annotator] * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
+        free = ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0
+        weight = _SIGN[answer.verdict] * weights[answer.annotator] * free
         old = found.get(answer.pair)
         if old is None:
             found[answer.pair] = Edge(weight, rank, (answer.annotation,))
         else:
-            found[answer.pair] = Edge(
-                old.weight + weight,
-                old.rank,
-                (*old.annotations, answer.annotation),
-                old.mixed or old.weight * weight < 0.0,
-            )
+            mixed = old.mixed or old.weight * weight < 0.0
+            keys = (*old.annotations, answer.annotation)
+            found[answer.pair] = Edge(old.weight + weight, old.rank, keys, mixed)
     return found
-
-
-def _contract(edges: Mapping[Pair, Edge]) -> tuple[dict[SampleId, Root], dict[tuple[Root, Root], float]]:
-    """Join components, most evidence first, until no trusted union is left; the root is the sample answered on first."""
-    links: dict[SampleId, dict[SampleId, tuple[float, int]]] = {}
-    parent: dict[SampleId, SampleId] = {}
-    order: dict[SampleId, int] = {}
-    heap: list[tuple[float, int, SampleId, SampleId]] = []
-    for pair, edge in edges.items():
-        if edge.weight == 0.0 and not edge.mixed:
-            continue  # nobody is sure: no evidence, so no place in the graph either
-        for sample in pair:
-            if sample not in parent:
-                parent[sample], order[sample], links[sample] = sample, len(order), {}
-        links[pair.first][pair.second] = links[pair.second][pair.first] = (edge.weight, edge.rank)
-        if edge.weight >= TRUSTED:
-            heap.append((-edge.weight, edge.rank, *pair))
-    heapq.heapify(heap)
-    while heap:
-        weight, rank, a, b = heapq.heappop(heap)
-        if a not in links or links[a].get(b) != (-weight, rank):
-            continue
-        big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
-        parent[small] = big
-        for other, (more, other_rank) in links.pop(small).items():
-            del links[other][small]
-            if other == big:
-                continue
-            old = links[big].get(other, (0.0, other_rank))
-            new = (old[0] + more, min(old[1], other_rank))
-            links[big][other] = links[other][big] = new
-            if new[0] >= TRUSTED:
-                heapq.heappush(heap, (-new[0], new[1], *_key(big, other)))
-    return _relabel(parent, order, links)
-
-
-def _relabel(
-    parent: dict[SampleId, SampleId],
-    order: dict[SampleId, int],
-    links: dict[SampleId, dict[SampleId, tuple[float, int]]],
-) -> tuple[dict[SampleId, Root], dict[tuple[Root, Root], float]]:
-    """Name each component by its earliest sample, whatever way it was joined."""
-    earliest: dict[SampleId, Root] = {}
-    component: dict[SampleId, Root] = {}
-    for sample in order:
-        top = sample
-        while parent[top] != top:
-            parent[top] = parent[parent[top]]
-            top = parent[top]
-        component[sample] = earliest.setdefault(top, sample)
-    between = {
-        _key(earliest[a], earliest[b]): weight for a, near in links.items() for b, (weight, _) in near.items() if a < b
-    }
-    return component, between

@@ -18,7 +18,7 @@ from pal_backend.core.neighbours import Space
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind
 
-LEAK = 0.02
+LEAK = 0.05
 """Chance that the label-spreading walk gives up at a step."""
 STALE = 16
 """Rows that left the answers are taken out one by one up to this many; beyond, starting afresh is quicker."""
@@ -44,6 +44,8 @@ class Learner:
         self._seed = seed
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
         self._graph = SimilarityGraph.of(())
+        self._believed: Beliefs | None = None
+        self._current: State | None = None
         self.move_to(space)
 
     @property
@@ -64,7 +66,9 @@ class Learner:
     @property
     def beliefs(self) -> Beliefs:
         """Groups, and beliefs with "none of them" as the last column."""
-        return self._state(()).beliefs
+        if self._believed is None:
+            self._believed = believe(self._space, self._graph, self._basis)
+        return self._believed
 
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
@@ -95,14 +99,16 @@ class Learner:
         """Beliefs as workers publish them."""
         beliefs, graph, space = self.beliefs, self._graph, self._space
         number = {root: n for n, root in enumerate(graph.members)}
-        components = [number.get(graph.component.get(sample, ""), -1) for sample in space.sample_ids]
+        components = np.full(len(space.sample_ids), -1, np.int32)
+        for row in beliefs.answered.tolist():
+            components[row] = number[graph.component[space.sample_ids[row]]]
         cannot = sorted(sorted((number[a], number[b])) for a, b in graph.cannot)
         slope, intercept = fit_calibration(answer for some in self._answers.values() for answer in some)
         return Posterior(
             sample_ids=space.sample_ids,
             groups=beliefs.groups,
             probabilities=beliefs.probabilities[:, :-1].astype(np.float32),
-            components=np.asarray(components, np.int32),
+            components=components,
             cannot=np.asarray(cannot, np.int32).reshape(-1, 2),
             slope=slope,
             intercept=intercept,
@@ -154,12 +160,12 @@ class Learner:
                 self._basis.remove(row)
         have = set(self._basis.rows)
         self._basis.add([row for row in wanted if row not in have])
-        self._current: State | None = None
+        self._believed = None
+        self._current = None
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            beliefs = believe(self._space, self._graph, self._basis)
-            self._current = State(self._space, self._graph, beliefs)
+            self._current = State.of(self._space, self._graph, self.beliefs)
         return self._current.with_open(open_questions) if open_questions else self._current
 
 

@@ -9,10 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from pal_backend.core.vocabulary import SampleId
 
+MEDOIDS = 40
+"""Typical samples to begin with; with many fewer, a small class is found late or never."""
 SCALE_NEIGHBOUR = 7
 """The distance to this neighbour is a sample's own scale (Zelnik-Manor and Perona 2004, "Self-tuning spectral clustering")."""
 
@@ -42,12 +45,28 @@ class Space:
         sums = np.asarray(self.graph.sum(axis=1), np.float32).reshape(-1)
         return (sums / max(float(sums.mean()), 1e-12)).astype(np.float32)
 
+    @cached_property
+    def medoids(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Typical samples: the one nearest each k-means centre, int64 (M,), and the size of its cluster in units of the
+        mean cluster, float64 (M,). Whatever the seed of the learner, the space alone decides.
+        """
+        n = len(self.sample_ids)
+        count = min(MEDOIDS, max(1, n // 4))
+        fit = KMeans(count, n_init=1, random_state=0).fit(self.features)
+        rows = np.unique(fit.transform(self.features).argmin(axis=0))
+        sizes = np.bincount(fit.labels_, minlength=count)[fit.labels_[rows]]
+        return rows.astype(np.int64), sizes * (count / n)
+
+    def weights(self, row: int) -> NDArray[np.float32]:
+        """Weights of the edges to :meth:`neighbours`, in the same order."""
+        return np.asarray(self.graph.data[self.graph.indptr[row] : self.graph.indptr[row + 1]], np.float32)
+
     def neighbours(self, row: int) -> NDArray[np.int64]:
         """Rows of the samples that share an edge with ``row``."""
-        return self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]].astype(np.int64)
+        return np.asarray(self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]], np.int64)
 
 
-def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], k: int = 15) -> Space:
+def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], k: int = 10) -> Space:
     """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the larger weight.
 
     ``w_ij = exp(-d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pal_backend.core.asking.repspread import doubt
 from pal_backend.core.asking.screens import select_screens
 from pal_backend.core.asking.selection import select
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.posterior import SURE
-from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
+from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 
 SETTLED_DOUBT = 0.05
 """A re-check is moot once its sample is in less doubt than this."""
@@ -35,8 +34,8 @@ def make_screens(state: State, scored: Candidates, count: int, size: int) -> lis
 def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], bool]:
     """Informativeness now (0..1), P(same) of each candidate, and whether it is moot.
 
-    Informativeness rises with the doubt about the candidates and is highest where P(same) is one half. A question with
-    a sample that the space does not know is moot.
+    Informativeness rises with the doubt about the candidates, or with what a merge would gain, and is highest where
+    P(same) is one half. A question with a sample that the space does not know is moot.
     """
     index = state.space.index
     if any(sample not in index for sample in question.samples):
@@ -44,11 +43,19 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     anchor = index[question.anchor]
     rows = [index[sample] for sample in question.candidates]
     same = _same(state, anchor, rows)
-    doubts = doubt(state)[rows]
-    moot = _moot(state, question, doubts.tolist())
-    spread = np.sqrt(4.0 * np.asarray(same) * (1.0 - np.asarray(same)))
-    score = float((doubts * spread).sum())
-    return (0.0 if moot else score / (1.0 + score)), same, moot
+    doubts = state.doubts[rows]
+    if _moot(state, question, doubts.tolist()):
+        return 0.0, same, True
+    p = np.asarray(same)
+    worths = doubts * np.sqrt(4.0 * p * (1.0 - p))
+    if question.purpose is Purpose.MERGE:
+        placed = state.beliefs.placed
+        gains = [
+            state.gains[placed[anchor], placed[row]] if min(placed[anchor], placed[row]) >= 0 else 0.0 for row in rows
+        ]
+        worths = np.maximum(worths, gains)
+    score = float(worths.sum())
+    return score / (1.0 + score), same, False
 
 
 def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
@@ -57,23 +64,19 @@ def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
     return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
 
 
-def _settled(state: State, a: SampleId, b: SampleId) -> bool:
-    return state.graph.joined(a, b) or state.graph.apart(a, b)
-
-
 def _moot(state: State, question: Question, doubts: Sequence[float]) -> bool:
     if question.purpose is Purpose.VERIFY:
         return False
     if question.purpose is Purpose.RECHECK:
         return max(doubts) < SETTLED_DOUBT
-    return all(_settled(state, question.anchor, candidate) for candidate in question.candidates)
+    return all(state.graph.settled(question.anchor, candidate) for candidate in question.candidates)
 
 
 def _question(state: State, kind: QuestionKind, anchor: int, rows: Sequence[int]) -> Question:
     ids = state.space.sample_ids
     samples = tuple(ids[row] for row in rows)
     placed = state.beliefs.placed
-    if any(_settled(state, ids[anchor], sample) for sample in samples):
+    if any(state.graph.settled(ids[anchor], sample) for sample in samples):
         purpose = Purpose.RECHECK
     elif placed[anchor] >= 0 and any(placed[row] >= 0 for row in rows):
         purpose = Purpose.MERGE

@@ -22,7 +22,6 @@ def random_pairs(state: State, rng: np.random.Generator) -> Candidates:
     ):
         if a == b or state.pair(a, b) in state.open_pairs:
             continue
-        first, second = state.pair(a, b)
-        if not (state.graph.joined(first, second) or state.graph.apart(first, second)):
+        if not state.graph.settled(*state.pair(a, b)):
             rows.append((a, b, score))
     return Candidates.of(rows)

@@ -1,37 +1,29 @@
-"""The strategy ``repspread``: place the sample that is most in doubt where most samples are, by its likeliest group."""
+"""The strategy ``repspread``: place the sample that is most in doubt where most samples are, by its likeliest group.
+
+One representative stands for each known group. The choice is made afresh after every answer, from the answers alone:
+no sample is asked to the end, an unlikely answer is asked again, and two groups that look like one are compared.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pal_backend.core.asking.scores import Floats
 from pal_backend.core.asking.state import Candidates, State
 
-NONE_OPEN = 1
+SHORTLIST = 150
+"""Samples for which partners are looked up, besides those of open questions."""
+LIKELIEST = 6
+"""Groups tried for a partner, likeliest first; the first that can be asked is taken."""
 JITTER = 0.05
-SHORTLIST = 60
-"""Samples for which partners are looked up; the selection takes from these."""
-
-
-def doubt(state: State) -> NDArray[np.float64]:
-    """Score of each sample: (1 - (p1 - p2)) times density, p over the known groups and "none", float64 (N,).
-
-    For an answered sample p holds its answers, so an unlikely answer leaves doubt, and is asked again.
-    """
-    p = state.beliefs.probabilities
-    if p.shape[1] < 2:
-        return state.space.densities.astype(np.float64)
-    top = np.partition(p, -2, axis=1)[:, -2:]
-    sure = top[:, 1] - top[:, 0]
-    if NONE_OPEN:
-        leads = p[:, -1] >= top[:, 1]
-        sure[leads] = 0
-    return np.asarray((1.0 - sure) * state.space.densities)
+"""Relative noise on the scores: it draws among near-equals, so that seeds differ."""
+LEAST_GAIN = 0.01
+"""Merge questions worth less are left out."""
 
 
 def repspread(state: State, rng: np.random.Generator) -> Candidates:
-    """Candidates of ``repspread``; nothing is random but for breaking no ties."""
-    scores = doubt(state) * np.exp(JITTER * rng.standard_normal(len(state.space.sample_ids)))
+    """Samples in doubt, each against its likeliest group's representative, and pairs of groups that may be one."""
+    scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
     if not state.groups:
         return _first(state, scores)
     short = np.lexsort((np.arange(len(scores)), -scores))[: SHORTLIST + 4 * len(state.open_rows)]
@@ -40,24 +32,40 @@ def repspread(state: State, rng: np.random.Generator) -> Candidates:
         partner = _partner(state, row)
         if partner >= 0:
             rows.append((row, partner, float(scores[row])))
-    return Candidates.of(rows)
+    return Candidates.of(rows + _merges(state))
 
 
-def _first(state: State, scores: NDArray[np.float64]) -> Candidates:
-    anchor = int(scores.argmax())
-    far = np.ones(len(scores), bool)
-    far[anchor] = False
-    far[state.space.neighbours(anchor)] = False
-    rows = np.flatnonzero(far) if far.any() else np.flatnonzero(np.arange(len(scores)) != anchor)
+def _first(state: State, scores: Floats) -> Candidates:
+    """Before any answer: typical samples, all against the most typical one, but not its close neighbours."""
+    typical, sizes = state.space.medoids
+    anchor = int(typical[sizes.argmax()])
+    allowed = np.ones(len(scores), bool)
+    allowed[anchor] = False
+    near = state.space.neighbours(anchor)
+    if len(near) + 1 < len(scores):
+        allowed[near] = False
+    rows = np.flatnonzero(allowed)
     return Candidates(rows, np.full(len(rows), anchor, np.int64), scores[rows])
 
 
 def _partner(state: State, row: int) -> int:
-    """A representative of the likeliest known group that is not yet excluded; -1 if there is none."""
+    """A representative of the likeliest group that can be asked; -1 if there is none."""
     known = state.beliefs.probabilities[row, :-1]
-    order = np.argsort(-known, kind="stable")
-    for group in order.tolist():
+    for group in np.argsort(-known, kind="stable")[:LIKELIEST].tolist():
         other = state.representative(group, row)
-        if other >= 0 and state.pair(row, other) not in state.open_pairs:
+        if other >= 0:
             return other
     return -1
+
+
+def _merges(state: State) -> list[tuple[int, int, float]]:
+    """The younger group's best confirmed member against the older group's, for every pair of groups worth asking."""
+    gains = state.gains
+    rows = []
+    for k, other in zip(*np.nonzero(np.tril(gains) > LEAST_GAIN), strict=True):
+        if state.members[k] and state.members[other]:
+            row = state.members[k][0]
+            partner = state.representative(int(other), row)
+            if partner >= 0:
+                rows.append((row, partner, float(gains[k, other])))
+    return rows

@@ -11,7 +11,7 @@ from pal_backend.core.asking.state import Candidates
 from pal_backend.core.neighbours import Space
 
 NEAR = 0.9
-"""Share of a sample's score lost when the very nearest neighbour is in an open question."""
+"""Share of a sample's score lost when its very nearest neighbour is in an open question."""
 
 
 def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable[int] = ()) -> list[int]:
@@ -27,16 +27,13 @@ def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable
         open_rows: rows that open questions are about to place.
     """
     keep = np.ones(len(space.sample_ids))
-    for row in open_rows:
+    for row in sorted(open_rows):
         _spend(keep, space, row)
-    order = sorted(
-        range(len(candidates.left)),
-        key=lambda m: (space.sample_ids[candidates.left[m]], space.sample_ids[candidates.right[m]]),
-    )
+    ids = space.sample_ids
+    order = sorted(range(len(candidates.left)), key=lambda m: (ids[candidates.left[m]], ids[candidates.right[m]]))
+    left, scores = candidates.left[order], candidates.scores[order]
     chosen: list[int] = []
-    left = candidates.left[order]
-    scores = candidates.scores[order]
-    while len(chosen) < count and len(order):
+    while order and len(chosen) < count:
         now = scores * keep[left]
         best = int(now.argmax())
         if now[best] <= 0.0:
@@ -48,5 +45,4 @@ def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable
 
 def _spend(keep: NDArray[np.float64], space: Space, row: int) -> None:
     keep[row] = 0.0
-    near = space.neighbours(row)
-    keep[near] *= 1.0 - NEAR * space.graph.data[space.graph.indptr[row] : space.graph.indptr[row + 1]]
+    keep[space.neighbours(row)] *= 1.0 - NEAR * space.weights(row)

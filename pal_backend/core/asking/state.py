@@ -9,10 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.asking.scores import Floats, doubt, merge_gains
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Pair, Question, SampleId
+
+REPRESENTATIVES = 8
+"""Members of a group that a sample may be compared with, the best confirmed ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,8 @@ class State:
         space: N samples and their neighbour graph.
         graph: what the answers say.
         beliefs: what is believed of every sample.
+        doubts: float64 (N,), worth of placing each sample (:func:`pal_backend.core.asking.scores.doubt`).
+        gains: float64 (K, K), worth of asking whether two groups are one (:func:`~.scores.merge_gains`).
         open_rows: rows of samples that an open question is about to place.
         open_pairs: pairs in open questions.
     """
@@ -30,8 +36,15 @@ class State:
     space: Space
     graph: SimilarityGraph
     beliefs: Beliefs
+    doubts: Floats
+    gains: Floats
     open_rows: frozenset[int] = frozenset()
     open_pairs: frozenset[Pair] = frozenset()
+
+    @classmethod
+    def of(cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> State:
+        """The state with no question open."""
+        return cls(space, graph, beliefs, doubt(space, beliefs), merge_gains(space, graph, beliefs))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""
@@ -45,6 +58,22 @@ class State:
         """K, the number of groups known."""
         return len(self.beliefs.groups)
 
+    @cached_property
+    def answered(self) -> frozenset[int]:
+        """Rows of samples with answers."""
+        return frozenset(self.beliefs.answered.tolist())
+
+    @cached_property
+    def members(self) -> list[list[int]]:
+        """Rows of each group's trusted members, the best confirmed first; ties by sample id."""
+        beliefs, ids = self.beliefs, self.space.sample_ids
+        found: list[list[tuple[float, SampleId, int]]] = [[] for _ in range(self.groups)]
+        for i, row in enumerate(beliefs.answered.tolist()):
+            group = int(beliefs.placed[row])
+            if group >= 0:
+                found[group].append((-float(beliefs.evidence[i, group]), ids[row], row))
+        return [[row for _, _, row in sorted(group)] for group in found]
+
     def pair(self, a: int, b: int) -> Pair:
         """The canonical pair of two rows."""
         return Pair.of(self.space.sample_ids[a], self.space.sample_ids[b])
@@ -54,26 +83,20 @@ class State:
         edge = self.graph.edges.get(self.pair(a, b))
         return len(edge.annotations) if edge else 0
 
-    @cached_property
-    def members(self) -> list[list[int]]:
-        """Rows of each group's trusted members, the best confirmed first; ties by sample id."""
-        b, ids = self.beliefs, self.space.sample_ids
-        found: list[list[tuple[float, SampleId, int]]] = [[] for _ in range(self.groups)]
-        for i, row in enumerate(b.answered.tolist()):
-            group = int(b.placed[row])
-            if group >= 0:
-                found[group].append((-float(b.evidence[i, group]), ids[row], row))
-        return [[row for _, _, row in sorted(group)] for group in found]
-
     def representative(self, group: int, row: int) -> int:
-        """The member of ``group`` to compare ``row`` with: the best confirmed of those it was compared with least."""
+        """The member of ``group`` to compare ``row`` with, -1 if there is none whose question is not open.
+
+        The best confirmed of those that ``row`` was compared with least: who errs on one example may not on another.
+        """
+        members = self.members[group]
+        if row not in self.answered and row not in self.open_rows:
+            return members[0] if members else -1
         tried = [
             (self.times_asked(row, other), rank, other)
-            for rank, other in enumerate(self.members[group][:8])
-            if other != row
+            for rank, other in enumerate(members[:REPRESENTATIVES])
+            if other != row and self.pair(row, other) not in self.open_pairs
         ]
-        free = [t for t in tried if self.pair(row, t[2]) not in self.open_pairs]
-        return min(free or tried, default=(0, 0, -1))[2]
+        return min(tried)[2] if tried else -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +106,7 @@ class Candidates:
     Args:
         left: int64 (M,), rows to be placed.
         right: int64 (M,), rows to compare them with.
-        scores: float64 (M,), non-negative, larger is better; the unit is "one ordinary sample's full uncertainty".
+        scores: float64 (M,), non-negative, larger is better; the unit is one ordinary sample in full doubt.
     """
 
     left: NDArray[np.int64]
@@ -91,7 +114,7 @@ class Candidates:
     scores: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: list[tuple[int, int, float]]) -> Candidates:
+    def of(cls, rows: Sequence[tuple[int, int, float]]) -> Candidates:
         """From (left, right, score) triples."""
         left, right, scores = zip(*rows, strict=True) if rows else ((), (), ())
         return cls(np.asarray(left, np.int64), np.asarray(right, np.int64), np.asarray(scores, np.float64))

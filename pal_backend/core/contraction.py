@@ -1,0 +1,91 @@
+"""Which samples a set of weighted edges joins: greedy additive edge contraction.
+
+Keuper et al. 2015, "Efficient decomposition of image and mesh graphs by lifted multicuts", Algorithm 1, with two
+thresholds instead of zero. The outcome depends on the edges' weights and ranks alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+
+from pal_backend.core.vocabulary import Pair, SampleId
+
+Links = dict[SampleId, dict[SampleId, tuple[float, int]]]
+
+
+def contract(
+    edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float
+) -> tuple[dict[SampleId, SampleId], dict[tuple[SampleId, SampleId], float]]:
+    """Join components, most evidence first, until no trusted union is left.
+
+    Args:
+        edges: pair to (log-odds of "same", rank); in the order of the ranks, all different.
+        trusted: least evidence, summed over all pairs between two components, that joins them.
+        established: least evidence that joins two components which both have several samples.
+
+    Returns:
+        Sample to the root of its component (its sample of lowest rank), in the order of the ranks; and the evidence
+        between roots (ascending pair of roots to log-odds).
+    """
+    links: Links = {}
+    for pair, link in edges.items():
+        links.setdefault(pair.first, {})[pair.second] = link
+        links.setdefault(pair.second, {})[pair.first] = link
+    order = list(links)
+    parent = {sample: sample for sample in order}
+    size = dict.fromkeys(order, 1)
+    heap = [(-weight, rank, *pair) for pair, (weight, rank) in edges.items() if weight >= trusted]
+    heapq.heapify(heap)
+    while heap:
+        negative, rank, a, b = heapq.heappop(heap)
+        if a not in links or links[a].get(b) != (-negative, rank):
+            continue  # one of the two was joined since, or evidence was added
+        if -negative < established and min(size[a], size[b]) > 1:
+            continue  # waits for more evidence, which would be pushed anew
+        big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
+        parent[small] = big
+        size[big] += size[small]
+        for other, link in _move(links, small, big):
+            if link[0] >= trusted:
+                heapq.heappush(heap, (-link[0], link[1], *ascending(big, other)))
+    return _name(order, parent, links)
+
+
+def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
+    """The two in ascending order."""
+    return (a, b) if a <= b else (b, a)
+
+
+def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, tuple[float, int]]]:
+    """Hand the links of ``small`` to ``big``, adding up; returns those that changed."""
+    changed = []
+    for other, (more, rank) in links.pop(small).items():
+        del links[other][small]
+        if other == big:
+            continue
+        weight, first = links[big].get(other, (0.0, rank))
+        link = (weight + more, min(first, rank))
+        links[big][other] = links[other][big] = link
+        changed.append((other, link))
+    return changed
+
+
+def _name(
+    order: list[SampleId], parent: dict[SampleId, SampleId], links: Links
+) -> tuple[dict[SampleId, SampleId], dict[tuple[SampleId, SampleId], float]]:
+    earliest: dict[SampleId, SampleId] = {}
+    component: dict[SampleId, SampleId] = {}
+    for sample in order:
+        top = sample
+        while parent[top] != top:
+            parent[top] = parent[parent[top]]
+            top = parent[top]
+        component[sample] = earliest.setdefault(top, sample)
+    between = {
+        ascending(earliest[a], earliest[b]): weight
+        for a, near in links.items()
+        for b, (weight, _) in near.items()
+        if a < b
+    }
+    return component, between
