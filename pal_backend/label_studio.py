@@ -249,6 +249,7 @@ class LabelStudio:
         )
 
     def _page(self, project: int, query: Json) -> list[Json]:
+        # No ``include``: Label Studio would apply it to the annotations inside as well, and drop their times and people.
         asked = {"project": str(project), "fields": "all", "resolve_uri": "false", "page": "1", "page_size": str(PAGE)}
         doing = f"reading the tasks of project {project}"
         tasks = self._session.read("GET", "/api/tasks", doing, query={**asked, "query": json.dumps(query)}).get("tasks")
