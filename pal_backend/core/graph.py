@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import ascending, contract
@@ -37,8 +38,7 @@ Root = SampleId
 _SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """All answers on one pair.
 
     ``weight`` is the log-odds of "same"; ``rank`` the place of its first answer in canonical order; ``mixed`` tells
@@ -89,18 +89,18 @@ class SimilarityGraph:
         totals: dict[str, int] = defaultdict(int)
         for answer in ordered:
             totals[answer.annotator] += answer.verdict is not Verdict.UNSURE
-        graph = cls._resolve(ordered, error_rates({name: (0, total) for name, total in totals.items()}), 0.0)
+        graph = cls._resolve(_edges(ordered, error_rates({name: (0, n) for name, n in totals.items()})), {}, 0.0)
         wrong: dict[str, int] = defaultdict(int)
         for answer in ordered:
             wrong[answer.annotator] += graph.overrules(answer)
+        rates = error_rates({name: (wrong[name], n) for name, n in totals.items()})
         if not any(wrong.values()):
-            return graph
-        rates = error_rates({name: (wrong[name], total) for name, total in totals.items()})
-        return cls._resolve(ordered, rates, TWO_ANSWERS * log_odds(sum(rates.values()) / len(rates)))
+            return replace(graph, rates=rates)
+        established = TWO_ANSWERS * log_odds(sum(rates.values()) / len(rates))
+        return cls._resolve(_edges(ordered, rates), rates, established)
 
     @classmethod
-    def _resolve(cls, ordered: list[Answer], rates: Mapping[str, float], established: float) -> SimilarityGraph:
-        edges = _edges(ordered, rates)
+    def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
         component, between = contract(said, TRUSTED, established)
@@ -145,16 +145,19 @@ class SimilarityGraph:
 
 
 def _edges(ordered: list[Answer], rates: Mapping[str, float]) -> dict[Pair, Edge]:
-    weights = {name: log_odds(rate) for name, rate in rates.items()}
+    weigh = {
+        (name, verdict, origin): sign * log_odds(rate) * (ACCEPTED_GUESS if origin is Origin.PREDICTION else 1.0)
+        for name, rate in rates.items()
+        for verdict, sign in _SIGN.items()
+        for origin in Origin
+    }
     found: dict[Pair, Edge] = {}
     for rank, answer in enumerate(ordered):
-        free = ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0
-        weight = _SIGN[answer.verdict] * weights[answer.annotator] * free
+        weight = weigh[answer.annotator, answer.verdict, answer.origin]
         old = found.get(answer.pair)
         if old is None:
             found[answer.pair] = Edge(weight, rank, (answer.annotation,))
         else:
             mixed = old.mixed or old.weight * weight < 0.0
-            keys = (*old.annotations, answer.annotation)
-            found[answer.pair] = Edge(old.weight + weight, old.rank, keys, mixed)
+            found[answer.pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), mixed)
     return found

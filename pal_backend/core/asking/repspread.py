@@ -11,7 +11,7 @@ import numpy as np
 from pal_backend.core.asking.scores import Floats
 from pal_backend.core.asking.state import Candidates, State
 
-SHORTLIST = 150
+SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -91,12 +92,16 @@ class State:
         members = self.members[group]
         if row not in self.answered and row not in self.open_rows:
             return members[0] if members else -1
-        tried = [
-            (self.times_asked(row, other), rank, other)
-            for rank, other in enumerate(members[:REPRESENTATIVES])
-            if other != row and self.pair(row, other) not in self.open_pairs
-        ]
-        return min(tried)[2] if tried else -1
+        best, fewest = -1, sys.maxsize
+        for other in members[:REPRESENTATIVES]:
+            if other == row or self.pair(row, other) in self.open_pairs:
+                continue
+            times = self.times_asked(row, other)
+            if times == 0:
+                return other
+            if times < fewest:
+                best, fewest = other, times
+        return best
 
 
 @dataclass(frozen=True, eq=False)
