@@ -157,14 +157,17 @@ class Demo:
         return joined
 
     def _wait_for_question(self, stores: Stores, desk: Desk) -> None:
-        started = time.monotonic()
+        started, began = time.monotonic(), time.time()
+        queues = Queues(self._settings.redis_url)
         with self._reporter.step("the first question") as step:
             while not any(question.task is not None for question in stores.questions(PROJECT).open(desk.name)):
                 self._supervisor.check()
+                failed = [job for job in queues.jobs() if job.state == "failed" and (job.ended_at or 0) > began]
+                log = self._settings.home / LOGS / "worker.log"
+                if failed:
+                    raise UnavailableError(f"the worker's job {failed[0].kind} failed: {failed[0].error}; see {log}")
                 if time.monotonic() - started > FIRST_QUESTION_SECONDS:
-                    raise UnavailableError(
-                        f"no question was posted in {FIRST_QUESTION_SECONDS:.0f} s; see {self._settings.home / LOGS / 'worker.log'}"
-                    )
+                    raise UnavailableError(f"no question was posted in {FIRST_QUESTION_SECONDS:.0f} s; see {log}")
                 step.say("the worker loads its libraries, looks at the images and posts it")
                 time.sleep(POLL_SECONDS)
 
