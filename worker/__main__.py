@@ -63,6 +63,7 @@ def work(name: str, redis_url: str, level: str) -> None:
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    logging.getLogger("rq.worker").setLevel(logging.WARNING)  # it reports each round of maintenance
     if name == queues.TRAIN:
         os.nice(TRAIN_NICENESS)
     connection = Redis.from_url(redis_url)
@@ -75,7 +76,7 @@ def work(name: str, redis_url: str, level: str) -> None:
         maintenance_interval=10,
         job_monitoring_interval=2,
         log_job_description=False,
-    ).work(with_scheduler=name == queues.DESK, logging_level=level)
+    ).work(with_scheduler=name == queues.DESK, logging_level=None)
 
 
 class Foreman:

@@ -57,7 +57,7 @@ def reconcile(project: str, why: str = "") -> dict[str, Any]:
     """Compare Label Studio's annotations with ours and send the differences through the event stream."""
     shop = bootstrap.build()
     report = Reconciler(shop.stores, shop.label_studio(), shop.clock).reconcile(shop.stores.projects.get(project))
-    if shop.stores.events(project).pending():
+    if report.changed:
         shop.queues.learn(project)
     return report.to_json()
 

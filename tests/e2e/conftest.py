@@ -24,7 +24,10 @@ def label_studio(
 
 
 @pytest.fixture(scope="module")
-def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Redis, web and worker around a real Label Studio."""
-    with running_stack(label_studio, tmp_path_factory.mktemp("home")) as stack:
+def stack(
+    request: pytest.FixtureRequest, label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Redis, web and worker around a real Label Studio, with a project of the module's name."""
+    project = request.module.__name__.rpartition(".test_")[2].replace("_", "-")
+    with running_stack(label_studio, tmp_path_factory.mktemp("home"), project) as stack:
         yield stack

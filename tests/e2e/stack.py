@@ -19,7 +19,7 @@ from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.demo import hidden_labels
 from pal_backend.demo.annotator import Annotator
-from pal_backend.demo.processes import Child, Program, Supervisor
+from pal_backend.demo.processes import Program, Supervisor
 from pal_backend.joining import Joiner, Wanted
 from pal_backend.label_studio import LabelStudio
 from pal_backend.pool_index import load_samples
@@ -32,7 +32,6 @@ from pal_backend.store.stores import Stores
 from tests.label_studio_server import LabelStudioServer, free_port
 
 Found = TypeVar("Found")
-PROJECT = "digits"
 SAMPLES = 240
 
 
@@ -42,8 +41,9 @@ class Stack:
 
     label_studio: LabelStudioServer
     settings: Settings
-    supervisor: Supervisor
-    children: dict[str, Child] = field(default_factory=dict)
+    project: str
+    supervisors: dict[str, Supervisor] = field(default_factory=dict)
+    """One for each process, since one that is stopped on purpose must not count as lost."""
 
     def __post_init__(self) -> None:
         self.stores = Stores.open(self.settings)
@@ -60,25 +60,26 @@ class Stack:
         """Start ``web`` or ``worker``."""
         command = {"web": ["-m", "pal_backend.cli", "serve"], "worker": ["-m", "worker"]}[name]
         environment = child_environment(self.settings, PYTHONUNBUFFERED="1", OMP_NUM_THREADS="1")
-        self.children[name] = self.supervisor.start(Program(name, [sys.executable, *command], environment, 25))
+        self.supervisors[name] = Supervisor(self.settings.home / "logs")
+        self.supervisors[name].start(Program(name, [sys.executable, *command], environment, 25))
         if name == "web":
             self.until(self._web_answers, "the web process answers")
 
     def stop(self, name: str) -> None:
         """Stop ``web`` or ``worker``."""
-        self.children.pop(name).stop()
+        self.supervisors.pop(name).stop()
 
     def join(self, kind: QuestionKind = QuestionKind.PAIR) -> Desk:
         """Join a desk, as `pal init` does."""
-        project = self.stores.projects.find(PROJECT) or Project(name=PROJECT, pool=str(self.pool), desks=())
+        project = self.stores.projects.find(self.project) or Project(name=self.project, pool=str(self.pool), desks=())
         wanted = Wanted("pairs" if kind is QuestionKind.PAIR else "screens", kind)
         desk = Joiner(self.stores, self.client, self.settings, self.credentials).join(project, wanted).desk
-        self.queues.ingest(PROJECT)
+        self.queues.ingest(self.project)
         return desk
 
     def annotator(self, desk: Desk, client: httpx.Client) -> Annotator:
         """A simulated person with a session of Label Studio."""
-        pool = load_samples(self.stores.artefacts, PROJECT)
+        pool = load_samples(self.stores.artefacts, self.project)
         return Annotator(client, desk.project_id, self.labels(pool))
 
     def labels(self, pool: list) -> dict[str, Hashable]:  # type: ignore[type-arg]
@@ -87,27 +88,29 @@ class Stack:
 
     def posted(self, desk: Desk) -> int:
         """Questions that stand in Label Studio and wait."""
-        return sum(posted.task is not None for posted in self.stores.questions(PROJECT).open(desk.name))
+        return sum(posted.task is not None for posted in self.stores.questions(self.project).open(desk.name))
 
     def folded(self) -> int:
         """Annotations in the current revision."""
-        revision = self.stores.revisions(PROJECT).current()
+        revision = self.stores.revisions(self.project).current()
         return -1 if revision is None else revision.answers
 
     def differences(self) -> list[object]:
         """How the graph's answers differ from Label Studio's annotations."""
-        return list(Reconciler(self.stores, self.client, time.time).differences(self.stores.projects.get(PROJECT)))
+        return list(Reconciler(self.stores, self.client, time.time).differences(self.stores.projects.get(self.project)))
 
     def until(self, condition: Callable[[], Found], what: str, seconds: float = 120) -> Found:
         """Wait for something that other processes bring about; their logs are shown if it does not come."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.supervisor.check()
+            for supervisor in self.supervisors.values():
+                supervisor.check()
             found = condition()
             if found:
                 return found
             time.sleep(0.2)
-        logs = "\n".join(f"--- {name}\n{child.tail()}" for name, child in self.children.items())
+        children = [child for supervisor in self.supervisors.values() for child in supervisor.children]
+        logs = "\n".join(f"--- {child.program.name}\n{child.tail(40)}" for child in children)
         raise AssertionError(f"not within {seconds:.0f} s: {what}\n{logs}")
 
     def _web_answers(self) -> bool:
@@ -118,7 +121,7 @@ class Stack:
 
 
 @contextmanager
-def running_stack(label_studio: LabelStudioServer, home: Path) -> Iterator[Stack]:
+def running_stack(label_studio: LabelStudioServer, home: Path, project: str) -> Iterator[Stack]:
     """Everything started but not joined."""
     with RedisServer(home / "redis", free_port()) as redis:
         settings = Settings(
@@ -130,15 +133,15 @@ def running_stack(label_studio: LabelStudioServer, home: Path) -> Iterator[Stack
             train_epochs=2,
             task_lock_seconds=label_studio.task_lock_seconds,
         )
-        supervisor = Supervisor(home / "logs")
+        stack = Stack(label_studio, settings, project)
         try:
-            stack = Stack(label_studio, settings, supervisor)
             write_pool(stack.pool)
             stack.start("web")
             stack.start("worker")
             yield stack
         finally:
-            supervisor.stop()
+            for name in list(stack.supervisors):
+                stack.stop(name)
 
 
 def write_pool(folder: Path) -> None:

@@ -13,14 +13,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.store.projects import Desk
-from tests.e2e.stack import PROJECT, Stack
+from tests.e2e.stack import Stack
 from tests.label_studio_server import PASSWORD
 
 pytestmark = pytest.mark.e2e
 
 SUBMIT = "button[aria-label='submit'], button:has-text('Submit')"
-SEEN = """(least) => [...document.images].filter(
-    image => image.complete && image.naturalWidth > 0 && image.getBoundingClientRect().width > 60).length >= least"""
+SEEN = """() => [...document.images].filter(
+    image => image.complete && image.naturalWidth > 0 && image.getBoundingClientRect().width > 60
+  ).map(image => image.src)"""
 """Pictures that a person can see: loaded, and laid out larger than an icon."""
 
 
@@ -64,7 +65,7 @@ def open_stream(browser: Browser, stack: Stack, desk: Desk, email: str, pictures
 def see_question(page: Page, pictures: int = 2) -> None:
     """Wait until a person could see the question."""
     page.wait_for_selector(SUBMIT, state="visible")
-    page.wait_for_function(SEEN, arg=pictures)
+    page.wait_for_function(f"(least) => ({SEEN})().length >= least", arg=pictures)
 
 
 def submit(page: Page) -> None:
@@ -75,11 +76,12 @@ def submit(page: Page) -> None:
 
 
 def answer(page: Page, key: str) -> None:
-    """Press a key, then Submit, and wait for the next question."""
+    """Press a key, then Submit, and wait for the next question, which has at least one other picture."""
+    old = page.evaluate(SEEN)
     page.keyboard.press(key)
     submit(page)
-    page.wait_for_timeout(500)
-    see_question(page)
+    fresh = f"(old) => {{ const now = ({SEEN})(); return now.length >= 2 && now.some(one => !old.includes(one)) }}"
+    page.wait_for_function(fresh, arg=old)
 
 
 def keep_picture(page: Page, name: str) -> None:
@@ -94,19 +96,19 @@ def test_a_person_answers_and_the_next_question_follows(stack: Stack, desk: Desk
     page = open_stream(browser, stack, desk, stack.label_studio.email)
     assert not page.locator("input:checked").count(), "nothing is prefilled"
     keep_picture(page, "label-stream.png")
-    before = stack.stores.revisions(PROJECT).current()
+    before = stack.stores.revisions(stack.project).current()
     assert before is not None
-    asked = stack.stores.questions(PROJECT).count()
+    asked = stack.stores.questions(stack.project).count()
 
     answer(page, "1")
 
     stack.until(lambda: stack.folded() == 1, "the answer is in a revision")
-    (annotation,) = stack.stores.answers(PROJECT).all()
+    (annotation,) = stack.stores.answers(stack.project).all()
     assert [a.verdict for a in annotation.answers] == ["same"]
-    after = stack.stores.revisions(PROJECT).current()
+    after = stack.stores.revisions(stack.project).current()
     assert after is not None
     assert after.number > before.number
-    stack.until(lambda: stack.stores.questions(PROJECT).count() > asked, "another question is asked in its place")
+    stack.until(lambda: stack.stores.questions(stack.project).count() > asked, "another question is asked in its place")
     page.context.close()
 
 
@@ -120,7 +122,7 @@ def test_two_members_answer_at_once(stack: Stack, desk: Desk, browser: Browser) 
                 answer(page, key)
         stack.until(lambda: stack.folded() == folded + 4, "four more answers are in a revision")
 
-    annotations = [a for a in stack.stores.answers(PROJECT).all() if a.answers[0].verdict == "different"]
+    annotations = [a for a in stack.stores.answers(stack.project).all() if a.answers[0].verdict == "different"]
     assert len({a.annotator for a in annotations}) == 2
     assert len({a.question for a in annotations}) == 4
     for page in pages:
@@ -131,7 +133,7 @@ def test_a_person_ticks_a_screen(stack: Stack, desk: Desk, browser: Browser) -> 
     """On a desk of screens a key ticks a candidate; the ticked is the same, the others are different."""
     screens = stack.join(QuestionKind.SCREEN)
     stack.until(lambda: stack.posted(screens) >= 5, "screens stand in Label Studio")
-    known = {annotation.key for annotation in stack.stores.answers(PROJECT).all()}
+    known = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     page = open_stream(browser, stack, screens, stack.label_studio.email, pictures=4)
     keep_picture(page, "label-stream-screen.png")
 
@@ -139,7 +141,7 @@ def test_a_person_ticks_a_screen(stack: Stack, desk: Desk, browser: Browser) -> 
     submit(page)
 
     (annotation,) = stack.until(
-        lambda: [a for a in stack.stores.answers(PROJECT).all() if a.key not in known], "the screen is folded in"
+        lambda: [a for a in stack.stores.answers(stack.project).all() if a.key not in known], "the screen is folded in"
     )
     verdicts = sorted(str(a.verdict) for a in annotation.answers)
     assert verdicts.count("same") == 1

@@ -8,7 +8,7 @@ import pytest
 
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.store.projects import Desk
-from tests.e2e.stack import PROJECT, Stack
+from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +28,7 @@ def test_the_graph_equals_label_studio_after_the_web_process_was_down(stack: Sta
         for done in range(12):
             stack.until(person.answer_next, "the label stream has a question")
             stack.until(lambda wanted=done + 1: stack.folded() >= wanted, "the answer is in a revision")  # type: ignore[misc]
-        early = stack.stores.answers(PROJECT).all()
+        early = stack.stores.answers(stack.project).all()
         stack.until(lambda: stack.posted(desk) >= 10, "questions are open again")
 
         stack.stop("web")
@@ -36,7 +36,7 @@ def test_the_graph_equals_label_studio_after_the_web_process_was_down(stack: Sta
         while down < 20:
             if not person.answer_next():
                 # Nobody hears of the answers, so nobody asks anything new: reconcile lets it go on, as it would live.
-                stack.queues.reconcile(PROJECT, "test")
+                stack.queues.reconcile(stack.project, "test")
                 stack.until(lambda: stack.posted(desk) > 0, "questions follow after a reconcile")
                 continue
             down += 1
@@ -47,42 +47,42 @@ def test_the_graph_equals_label_studio_after_the_web_process_was_down(stack: Sta
         assert stack.differences()
         stack.start("web")
 
-    stack.queues.reconcile(PROJECT, "the web process is back")
+    stack.queues.reconcile(stack.project, "the web process is back")
     stack.until(lambda: not stack.differences(), "the graph equals Label Studio's annotations")
-    kept = {annotation.key for annotation in stack.stores.answers(PROJECT).all()}
+    kept = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     assert len(kept) == 12 + 20 - 3
     assert not kept & {annotation.key for annotation in early[:3]}
 
 
 def test_a_mass_disappearance_is_held(stack: Stack, desk: Desk) -> None:
     """When every task is deleted at once nothing is withdrawn; it is held and says why."""
-    before = stack.stores.answers(PROJECT).all()
+    before = stack.stores.answers(stack.project).all()
     with closing(stack.label_studio.sign_in()) as session:
         assert session.delete(f"/api/projects/{desk.project_id}/tasks/").is_success
 
-    stack.queues.reconcile(PROJECT, "test")
-    held = stack.until(lambda: stack.stores.answers(PROJECT).held(), "it is held")
+    stack.queues.reconcile(stack.project, "test")
+    held = stack.until(lambda: stack.stores.answers(stack.project).held(), "it is held")
 
     assert held is not None
     assert len(held.keys) == len(before)
     assert "vanished" in held.reason or "gone" in held.reason
-    assert stack.stores.answers(PROJECT).all() == before
+    assert stack.stores.answers(stack.project).all() == before
 
 
 def test_a_desk_of_screens_learns_into_the_same_graph(stack: Stack) -> None:
     """A second desk of the other kind asks screens; one submit gives as many answers as it has candidates."""
     screens = stack.join(QuestionKind.SCREEN)
     stack.until(lambda: stack.posted(screens) >= 5, "screens stand in Label Studio")
-    known = {annotation.key for annotation in stack.stores.answers(PROJECT).all()}
+    known = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     with closing(stack.label_studio.sign_in()) as session:
         person = stack.annotator(screens, session)
         stack.until(person.answer_next, "the label stream has a screen")
 
     fresh = stack.until(
-        lambda: [a for a in stack.stores.answers(PROJECT).all() if a.key not in known], "the screen is folded in"
+        lambda: [a for a in stack.stores.answers(stack.project).all() if a.key not in known], "the screen is folded in"
     )
     (annotation,) = fresh
     assert annotation.key.desk == "screens"
-    question = stack.stores.questions(PROJECT).get(annotation.question)
+    question = stack.stores.questions(stack.project).get(annotation.question)
     assert question is not None
     assert len(annotation.answers) == len(question.question.candidates) >= 2
