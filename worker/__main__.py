@@ -15,6 +15,8 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -65,7 +67,7 @@ def work(name: str, redis_url: str, level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     logging.getLogger("rq.worker").setLevel(logging.WARNING)  # it reports each round of maintenance
     if name == queues.TRAIN:
-        os.nice(TRAIN_NICENESS)
+        step_back()
     connection = Redis.from_url(redis_url)
     QueueWorker(
         [Queue(name, connection=connection, serializer=JSONSerializer)],
@@ -77,6 +79,15 @@ def work(name: str, redis_url: str, level: str) -> None:
         job_monitoring_interval=2,
         log_job_description=False,
     ).work(with_scheduler=name == queues.DESK, logging_level=None)
+
+
+def step_back() -> None:
+    """Give way to everything else on the machine: answers and pages first."""
+    os.nice(TRAIN_NICENESS)
+    os.setsid()
+    with suppress(OSError):
+        # Where Linux shares the processor between sessions, niceness counts only within one; so the session is nice too.
+        Path("/proc/self/autogroup").write_text(str(TRAIN_NICENESS))
 
 
 class Foreman:

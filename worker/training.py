@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pal_backend.core.learner import Learner
@@ -77,6 +79,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         UnavailableError: the worker was stopped; the next sitting asks again.
     """
     settings = shop.settings
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
     trained = train(
         snapshot.images,
         build_training_graph(snapshot.space, for_training(snapshot.answers)),
