@@ -252,7 +252,11 @@ class Queues:
         found = self._job(job_id) if job_id else None
         if found is None:
             return ""
-        words = [f"{name} {value}" for name, value in found.progress.items() if isinstance(value, (str, int, float))]
+        words = [
+            f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+            for name, value in found.progress.items()
+            if isinstance(value, (str, int, float))
+        ]
         return ", ".join([found.state, *words, *([found.error] if found.error else [])])[:200]
 
     def workers(self) -> list[WorkerStatus]:
