@@ -156,4 +156,25 @@ def _show_sync(counts: dict[str, object]) -> None:
             print(f"{counts.get(field, 0):6} {text}")
 
 
-COMMANDS = (init, sync)
+def rotate_media() -> None:
+    """Make a new key for the pictures' URLs; links handed out before stop working, open questions get new ones.
+
+    Stop `pal serve` and the workers first, and start them again afterwards. Example:  pal rotate-media
+    """
+    from rich.console import Console
+
+    from pal_backend.credentials import Credentials
+    from pal_backend.label_studio import LabelStudio
+    from pal_backend.rotation import rotate_media as rotate
+    from pal_backend.settings import Settings
+    from pal_backend.store.stores import Stores
+
+    settings, console = Settings.from_env(), Console(stderr=True)
+    token = Credentials.load_or_create(settings).label_studio_token
+    label_studio = LabelStudio(settings.label_studio_url, token)
+    label_studio.whoami()  # a wrong token must not cost the old key
+    done = rotate(settings, Stores.open(settings), label_studio, lambda text: console.print(f"· {text}", markup=False))
+    print(f"{done} open questions have new links; start `pal serve` and the workers again")
+
+
+COMMANDS = (init, sync, rotate_media)

@@ -34,8 +34,7 @@ class Credentials:
         Raises:
             ConfigError: the file is not readable JSON of the known fields.
         """
-        path = settings.home / FILE
-        kept = cls._read(path)
+        kept = cls.kept(settings)
         whole = replace(
             kept,
             basic_auth_password=kept.basic_auth_password or secrets.token_urlsafe(24),
@@ -53,7 +52,13 @@ class Credentials:
         )
 
     @classmethod
-    def _read(cls, path: Path) -> Credentials:
+    def kept(cls, settings: Settings) -> Credentials:
+        """What ``secrets.json`` holds, without the environment's values.
+
+        Raises:
+            ConfigError: the file is not readable JSON of the known fields.
+        """
+        path = settings.home / FILE
         if not path.exists():
             return cls()
         try:

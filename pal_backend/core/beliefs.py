@@ -85,6 +85,7 @@ def believe(space: Space, graph: SimilarityGraph, basis: Basis) -> Beliefs:
     few = np.arange(0, basis.size, max(1, basis.size // LOOK))
     both: Floats = np.zeros((len(answered), len(groups) + 1))
     both[group >= 0, group[group >= 0]] = 1.0
+    both[:, :-1] = basis.fill(both[:, :-1], np.flatnonzero(group < 0))
     own, none = both, 1.0
     for _ in range(ROUNDS):
         none = share_of_none(basis.spread(both[:, :-1], few), rate)

@@ -158,6 +158,20 @@ class Basis:
         known = self._h[:, :size] if rows is None else self._h[rows, :size]
         return np.asarray(known @ inner, np.float32)
 
+    def fill(self, targets: NDArray[Any], free: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Targets with rows ``free`` set to what spreads to them from the others, as if they were not answered.
+
+        With Q = (G_LL)^-1: ``Q_ff Y_f = -Q_fo Y_o``.
+        """
+        filled = np.array(targets, np.float64)
+        if not len(free):
+            return filled
+        m = self._m[: len(self.rows), : len(self.rows)]
+        inverse = m[:, free].T @ m
+        filled[free] = 0.0
+        filled[free] = np.linalg.solve(inverse[:, free], -(inverse @ filled))
+        return filled
+
     def without_itself(self, targets: NDArray[Any]) -> NDArray[np.float64]:
         """What each answered row would be believed to be if it alone were not answered, float64 (L, K).
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 
+import httpx
 import pytest
 
 from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.rotation import rotate_media
 from pal_backend.store.projects import Desk
 from tests.e2e.stack import Stack
 
@@ -52,6 +54,24 @@ def test_the_graph_equals_label_studio_after_the_web_process_was_down(stack: Sta
     kept = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     assert len(kept) == 12 + 20 - 3
     assert not kept & {annotation.key for annotation in early[:3]}
+
+
+def test_rotating_the_media_key_ends_old_links_and_renews_open_questions(stack: Stack, desk: Desk) -> None:
+    """Links handed out before are dead; the open questions in Label Studio show their pictures under new ones."""
+    stack.until(lambda: stack.posted(desk) >= 10, "questions are open")
+    old = {task.id: task.raw["data"]["left"] for task in stack.client.tasks(desk.project_id, unlabelled=True)}
+    assert {httpx.get(link).status_code for link in old.values()} == {200}
+
+    stack.stop("web")
+    stack.stop("worker")
+    rewritten = rotate_media(stack.settings, stack.stores, stack.client)
+    stack.start("web")
+    stack.start("worker")
+
+    new = {task.id: task.raw["data"]["left"] for task in stack.client.tasks(desk.project_id, unlabelled=True)}
+    assert rewritten == len(new) == len(old)
+    assert {httpx.get(link).status_code for link in new.values()} == {200}
+    assert {httpx.get(link).status_code for link in old.values()} == {404}
 
 
 def test_a_mass_disappearance_is_held(stack: Stack, desk: Desk) -> None:

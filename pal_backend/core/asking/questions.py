@@ -6,36 +6,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pal_backend.core.asking.scores import SETTLED, Floats
 from pal_backend.core.asking.screens import select_screens
 from pal_backend.core.asking.selection import select
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.posterior import SURE
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 
-SETTLED_DOUBT = 0.05
-"""A re-check is moot once its sample is in less doubt than this."""
-
 
 def make_pairs(state: State, scored: Candidates, count: int) -> list[Question]:
     """Up to ``count`` pair questions: the representative is the anchor, the sample to be placed the candidate."""
     chosen = select(scored, state.space, count, state.open_rows)
-    return [_question(state, QuestionKind.PAIR, int(scored.right[m]), [int(scored.left[m])]) for m in chosen]
+    made = [_question(state, QuestionKind.PAIR, int(scored.right[m]), [int(scored.left[m])]) for m in chosen]
+    return [question for question in made if question is not None]
 
 
 def make_screens(state: State, scored: Candidates, count: int, size: int) -> list[Question]:
     """Up to ``count`` screens of up to ``size`` candidates."""
     screens = select_screens(scored, state.space, count, size, sorted(state.open_rows))
-    return [
+    made = [
         _question(state, QuestionKind.SCREEN, anchor, [int(scored.left[m]) for m in chosen])
         for anchor, chosen in screens
     ]
+    return [question for question in made if question is not None]
 
 
 def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], bool]:
     """Informativeness now (0..1), P(same) of each candidate, and whether it is moot.
 
-    Informativeness rises with the doubt about the candidates, or with what a merge would gain, and is highest where
-    P(same) is one half. A question with a sample that the space does not know is moot.
+    Informativeness rises with the doubt about the candidates, most where P(same) is one half, or with what is to gain
+    from learning whether two groups are one. A question with a sample that the space does not know is moot.
     """
     index = state.space.index
     if any(sample not in index for sample in question.samples):
@@ -43,18 +43,11 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     anchor = index[question.anchor]
     rows = [index[sample] for sample in question.candidates]
     same = _same(state, anchor, rows)
-    doubts = state.doubts[rows]
-    if _moot(state, question, doubts.tolist()):
+    doubts, gains = state.doubts[rows], _gains(state, anchor, rows)
+    if _moot(state, question, float(np.maximum(doubts, gains).max())):
         return 0.0, same, True
     p = np.asarray(same)
-    worths = doubts * np.sqrt(4.0 * p * (1.0 - p))
-    if question.purpose is Purpose.MERGE:
-        placed = state.beliefs.placed
-        gains = [
-            state.gains[placed[anchor], placed[row]] if min(placed[anchor], placed[row]) >= 0 else 0.0 for row in rows
-        ]
-        worths = np.maximum(worths, gains)
-    score = float(worths.sum())
+    score = float(np.maximum(doubts * np.sqrt(4.0 * p * (1.0 - p)), gains).sum())
     return score / (1.0 + score), same, False
 
 
@@ -64,15 +57,25 @@ def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
     return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
 
 
-def _moot(state: State, question: Question, doubts: Sequence[float]) -> bool:
+def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:
+    """What a merge would gain where anchor and candidate are in two groups, else 0."""
+    placed = state.beliefs.placed
+    mine = placed[list(rows)]
+    if placed[anchor] < 0:
+        return np.zeros(len(rows))
+    return np.where(mine >= 0, state.gains[placed[anchor], mine], 0.0)
+
+
+def _moot(state: State, question: Question, stake: float) -> bool:
     if question.purpose is Purpose.VERIFY:
         return False
     if question.purpose is Purpose.RECHECK:
-        return max(doubts) < SETTLED_DOUBT
+        return stake < SETTLED
     return all(state.graph.settled(question.anchor, candidate) for candidate in question.candidates)
 
 
-def _question(state: State, kind: QuestionKind, anchor: int, rows: Sequence[int]) -> Question:
+def _question(state: State, kind: QuestionKind, anchor: int, rows: Sequence[int]) -> Question | None:
+    """The question, unless it would be moot at once."""
     ids = state.space.sample_ids
     samples = tuple(ids[row] for row in rows)
     placed = state.beliefs.placed
@@ -84,5 +87,5 @@ def _question(state: State, kind: QuestionKind, anchor: int, rows: Sequence[int]
         purpose = Purpose.PLACE
     again = max(state.times_asked(anchor, row) for row in rows)
     bare = Question(kind, ids[anchor], samples, purpose, round=again)
-    informativeness, same, _ = worth(state, bare)
-    return Question(kind, ids[anchor], samples, purpose, same, informativeness, again)
+    informativeness, same, moot = worth(state, bare)
+    return None if moot else Question(kind, ids[anchor], samples, purpose, same, informativeness, again)

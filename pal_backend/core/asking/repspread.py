@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pal_backend.core.asking.scores import Floats
+from pal_backend.core.asking.scores import SETTLED, Floats
 from pal_backend.core.asking.state import Candidates, State
 
 SHORTLIST = 80
@@ -17,8 +17,6 @@ LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
 JITTER = 0.05
 """Relative noise on the scores: it draws among near-equals, so that seeds differ."""
-LEAST_GAIN = 0.01
-"""Merge questions worth less are left out."""
 
 
 def repspread(state: State, rng: np.random.Generator) -> Candidates:
@@ -26,6 +24,8 @@ def repspread(state: State, rng: np.random.Generator) -> Candidates:
     scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
     if not state.groups:
         return _first(state, scores)
+    answered = state.beliefs.answered
+    scores[answered[state.doubts[answered] < SETTLED]] = 0.0
     short = np.lexsort((np.arange(len(scores)), -scores))[: SHORTLIST + 4 * len(state.open_rows)]
     rows = []
     for row in short.tolist():
@@ -62,7 +62,7 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
     """The younger group's best confirmed member against the older group's, for every pair of groups worth asking."""
     gains = state.gains
     rows = []
-    for k, other in zip(*np.nonzero(np.tril(gains) > LEAST_GAIN), strict=True):
+    for k, other in zip(*np.nonzero(np.tril(gains) > SETTLED), strict=True):
         if state.members[k] and state.members[other]:
             row = state.members[k][0]
             partner = state.representative(int(other), row)

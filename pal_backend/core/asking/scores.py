@@ -14,9 +14,13 @@ Floats = NDArray[np.float64]
 
 MEDOID_WORTH = 2.0
 """A typical sample that may be in no known group is worth this many ordinary ones, times its cluster's size."""
+DISPUTED = 0.5
+"""Least worth of a sample that trusted answers put where it is not believed to be, over one in full doubt."""
 MERGE_WORTH = 10.0
 """Worth of one ordinary sample's place, over that of one sample moved by a merge; a placed sample also tells about its
 neighbours, N / L of them, which is taken into account."""
+SETTLED = 0.05
+"""A re-check worth less than this is not asked, and is moot if it is open."""
 LEAST_MERGE = 0.004
 """Least prior chance that two groups are one."""
 
@@ -26,7 +30,7 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
 
     Where "none of them" leads the doubt is full, whatever the margin, since such a sample may found a group; a typical
     sample counts for its cluster. An answered sample's p holds its answers: an unlikely one leaves doubt, and so is
-    asked about again.
+    asked about again, also where everything else outvotes it, since trusted answers hold until answers overrule them.
     """
     p = beliefs.probabilities
     score = space.densities.astype(np.float64)
@@ -34,7 +38,10 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
         top = np.partition(p, -2, axis=1)[:, -2:]
         margin = top[:, 1] - top[:, 0]
         margin[p[:, -1] >= top[:, 1]] = 0.0
-        score *= 1.0 - margin
+        stake = 1.0 - margin
+        here = beliefs.answered[beliefs.placed[beliefs.answered] >= 0]
+        stake[here] = np.maximum(stake[here], DISPUTED * (1.0 - p[here, beliefs.placed[here]]))
+        score *= stake
     rows, sizes = space.medoids
     score[rows] = np.maximum(score[rows], MEDOID_WORTH * p[rows, -1] * sizes)
     return score
