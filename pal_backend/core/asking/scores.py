@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 MEDOID_WORTH = 2.0
 """A typical sample that may be in no known group is worth this many ordinary ones, times its cluster's size."""
-DISPUTED = 0.5
+DISPUTED = 0.2
 """Least worth of a sample that trusted answers put where it is not believed to be, over one in full doubt."""
 MERGE_WORTH = 10.0
 """Worth of one ordinary sample's place, over that of one sample moved by a merge; a placed sample also tells about its

@@ -1,0 +1,39 @@
+from pal_backend.core.asking.state import State
+from pal_backend.core.learner import Learner
+from pal_backend.core.vocabulary import Question, QuestionKind
+from tests.core.worlds import clusters, said
+
+SPACE, _ = clusters(groups=2, each=10)
+IDS = SPACE.sample_ids
+
+
+def state() -> State:
+    """Two groups; the first has three members, IDS[0] the best confirmed."""
+    learner = Learner(SPACE)
+    learner.set_answers(
+        [said(1, IDS[0], IDS[1], "same"), said(2, IDS[0], IDS[2], "same"), said(3, IDS[0], IDS[10], "different")]
+    )
+    return State.of(SPACE, learner.graph, learner.beliefs)
+
+
+def test_the_best_confirmed_member_represents() -> None:
+    """A sample not asked about meets the best confirmed member; one that met it meets another."""
+    now = state()
+    assert now.representative(0, 5) == 0
+    assert now.representative(0, 1) == 2
+    assert now.representative(0, 10) in (1, 2)
+
+
+def test_open_pairs_are_not_offered() -> None:
+    """With its question open a sample is compared with somebody else, or nobody."""
+    open_now = state().with_open(
+        [Question(QuestionKind.PAIR, IDS[0], (IDS[5],)), Question(QuestionKind.PAIR, IDS[10], (IDS[6],))]
+    )
+    assert open_now.open_rows == {5, 6}
+    assert open_now.representative(0, 5) in (1, 2)
+    assert open_now.representative(1, 6) == -1
+
+
+def test_unknown_samples_in_open_questions_are_ignored() -> None:
+    """A question about a sample of another version does not count as open here."""
+    assert state().with_open([Question(QuestionKind.PAIR, IDS[0], ("gone",))]).open_rows == frozenset()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pal_backend.core.beliefs import believe, founded
+from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.inference import Basis, Walk
+from pal_backend.core.vocabulary import Answer
+from tests.core.worlds import clusters, said
+
+SPACE, LABELS = clusters(groups=3, each=30)
+IDS = SPACE.sample_ids
+
+
+def beliefs_of(answers: list[Answer]):
+    """Beliefs after some answers."""
+    graph = SimilarityGraph.of(answers)
+    basis = Basis(Walk(SPACE.graph, 0.05))
+    basis.add([SPACE.index[sample] for sample in graph.component])
+    return believe(SPACE, graph, basis)
+
+
+def test_founders_name_groups() -> None:
+    """A group is named by the sample answered on first, and the third needs two others against it."""
+    answers = [said(1, "a", "b", "same"), said(2, "a", "c", "different"), said(3, "c", "d", "different")]
+    assert founded(SimilarityGraph.of(answers)) == ("a", "c")
+    assert founded(SimilarityGraph.of([*answers, said(4, "a", "d", "different")])) == ("a", "c", "d")
+
+
+def test_groups_found_to_be_one_keep_the_older_name() -> None:
+    """After enough "same" between two groups the younger name is gone."""
+    answers = [said(1, "a", "c", "different"), said(2, "a", "c", "same"), said(3, "a", "c", "same")]
+    assert founded(SimilarityGraph.of(answers)) == ("a",)
+
+
+def test_rows_sum_to_one_and_neighbours_follow() -> None:
+    """Beliefs are probabilities, and a cluster with an answer believes in its group."""
+    beliefs = beliefs_of(
+        [said(1, IDS[0], IDS[1], "same"), said(2, IDS[0], IDS[30], "different"), said(3, IDS[30], IDS[31], "same")]
+    )
+    assert beliefs.probabilities.sum(axis=1) == pytest.approx(np.ones(90))
+    best = beliefs.probabilities[:, :-1].argmax(axis=1)
+    assert (best[:30] == best[0]).mean() > 0.9 and (best[30:60] == best[30]).mean() > 0.9
+    assert best[0] != best[30]
+
+
+def test_an_unlikely_answer_leaves_doubt() -> None:
+    """A sample in the midst of one group, said to be in another, is believed neither for sure."""
+    answers = [said(n, IDS[0], IDS[n], "same") for n in range(1, 8)]
+    answers += [said(10 + n, IDS[30], IDS[30 + n], "same") for n in range(1, 8)]
+    answers += [said(30, IDS[0], IDS[30], "different"), said(31, IDS[30], IDS[12], "same")]
+    beliefs = beliefs_of(answers)
+    group = int(beliefs.placed[12])
+    assert group == int(beliefs.placed[30])
+    usual = float(np.mean([beliefs.probabilities[30 + n, group] for n in range(1, 8)]))
+    assert beliefs.probabilities[12, group] < usual - 0.02
+
+
+def test_no_answers_no_groups() -> None:
+    """Before any answer everything is "none of them"."""
+    beliefs = beliefs_of([])
+    assert beliefs.groups == ()
+    assert beliefs.probabilities == pytest.approx(np.ones((90, 1)))

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from pal_backend.core.neighbours import build_space
+from tests.core.worlds import clusters
+
+
+def test_neighbours_are_exact_and_exclude_the_sample() -> None:
+    """On a line each sample's strongest edges are to its neighbours, and never to itself."""
+    space = build_space([str(i) for i in range(10)], np.arange(10, dtype=np.float32)[:, None], k=2)
+    dense = space.graph.toarray()
+    assert not dense.diagonal().any()
+    assert set(space.neighbours(5).tolist()) == {4, 6}
+    assert dense == pytest.approx(dense.T)
+
+
+def test_weights_are_self_tuning() -> None:
+    """Scaling all features changes no weight."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 3)).astype(np.float32)
+    ids = [str(i) for i in range(60)]
+    assert build_space(ids, x).graph.toarray() == pytest.approx(build_space(ids, 40 * x).graph.toarray(), abs=1e-4)
+
+
+def test_identical_features_do_no_harm() -> None:
+    """Equal rows give finite weights and no empty graph."""
+    space = build_space([str(i) for i in range(20)], np.ones((20, 4), np.float32))
+    assert np.isfinite(space.graph.data).all() and space.graph.nnz > 0
+    assert np.isfinite(space.densities).all()
+
+
+def test_one_sample_has_no_neighbours() -> None:
+    """A pool of one is a space without edges."""
+    assert build_space(["a"], np.ones((1, 4), np.float32)).graph.nnz == 0
+
+
+def test_medoids_are_typical() -> None:
+    """Every cluster has a medoid, and their sizes average to one."""
+    space, labels = clusters()
+    rows, sizes = space.medoids
+    assert set(labels[rows]) == set(labels)
+    assert sizes.mean() == pytest.approx(1.0, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("ids", "features", "words"),
+    [
+        (["a", "b"], np.ones((3, 2)), "do not fit"),
+        (["a", "a"], np.ones((2, 2)), "twice"),
+        (["a", "b"], np.asarray([[1.0], [np.nan]]), "finite"),
+    ],
+)
+def test_malformed_spaces_are_refused(ids: list[str], features: np.ndarray, words: str) -> None:
+    """What does not fit together is refused with the reason."""
+    with pytest.raises(ValueError, match=words):
+        build_space(ids, features)

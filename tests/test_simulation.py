@@ -1,0 +1,83 @@
+"""``pal simulate``'s loop: reproducible, honest about labels, refusing what makes no sense."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from pal_backend.errors import InputError
+from pal_backend.simulation import simulate
+from tests.core.worlds import clusters
+
+SPACE, LABELS = clusters(groups=4, each=25)
+
+
+def test_it_learns_and_reports() -> None:
+    """Sixty right answers find four easy clusters, and the JSON has every figure at every budget."""
+    seen: list[tuple[int, int]] = []
+    result = simulate(
+        SPACE.features, LABELS, answers=60, budgets=(20, 40, 500), progress=lambda a, b: seen.append((a, b))
+    )
+    body = json.loads(json.dumps(result.to_json()))
+    assert [point["answers"] for point in body["curve"]] == [20, 40, 60]
+    assert set(body["curve"][0]) == {"answers", "screens", "ari", "ari_unseen", "nmi", "accuracy", "groups"}
+    assert set(body["reach"]) == {"0.8", "0.9", "0.95"}
+    assert body["curve"][-1]["ari"] > 0.9 and body["reach"]["0.9"] <= 60
+    assert seen[-1] == (60, 60)
+
+
+def test_the_same_seed_gives_the_same_curve() -> None:
+    """Nothing but the seed decides, wrong answers and open questions included."""
+    one, two = (
+        simulate(SPACE.features, LABELS, answers=40, error_rate=0.1, seed=5, open_questions=4, budgets=(10, 20))
+        for _ in range(2)
+    )
+    assert one.curve == two.curve
+
+
+def test_screens_count_their_candidates() -> None:
+    """A screen of five gives five answers."""
+    result = simulate(SPACE.features, LABELS, answers=50, questions="screens", candidates=5)
+    assert result.curve[-1].answers >= 50 > result.curve[-1].screens
+
+
+def test_names_of_the_classes_are_never_told() -> None:
+    """Renamed labels give the very same curve: the learner sees verdicts only."""
+    plain = simulate(SPACE.features, LABELS, answers=30, budgets=(10,))
+    assert simulate(SPACE.features, 100 - 7 * LABELS, answers=30, budgets=(10,)).curve == plain.curve
+
+
+def test_it_stops_when_nothing_is_left_to_ask() -> None:
+    """Two samples make one question; the loop ends, and the last point tells how many answers there were."""
+    result = simulate(np.eye(2), np.asarray([0, 1]), answers=50, strategy="random")
+    assert result.curve[-1].answers < 50
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"error_rate": 0.5}, "error rate"),
+        ({"answers": 0}, "answers"),
+        ({"questions": "riddles"}, "pairs or screens"),
+        ({"open_questions": 0}, "open questions"),
+        ({"labels": LABELS[:-1]}, "do not fit"),
+        ({"features": np.full_like(SPACE.features, np.nan)}, "finite"),
+        ({"strategy": "best"}, "repspread"),
+    ],
+)
+def test_senseless_arguments_are_refused(change: dict[str, object], words: str) -> None:
+    """Each with a sentence that says what was expected."""
+    arguments = {"features": SPACE.features, "labels": LABELS, **change}
+    with pytest.raises(InputError, match=words):
+        simulate(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_digits_reach_what_is_promised() -> None:
+    """On scikit-learn's digits a hundred right answers are enough for an ARI of .9."""
+    data = load_digits()
+    result = simulate(data.data / 16.0, data.target, answers=100)
+    assert result.curve[-1].ari >= 0.9
