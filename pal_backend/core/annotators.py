@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 PRIOR_WRONG, PRIOR_ALL = 1.0, 10.0
 """Beta(1, 9): before anything is known, one answer in ten is taken to be wrong."""
@@ -34,11 +34,3 @@ def log_odds(error_rate: float) -> float:
     2.197
     """
     return math.log((1.0 - error_rate) / error_rate)
-
-
-def mean_error(tally: Iterable[tuple[float, float]], *, prior_wrong: float, prior_all: float) -> float:
-    """One error rate over all annotators, with a prior of ``prior_wrong`` errors in ``prior_all`` answers."""
-    wrong, total = prior_wrong, prior_all
-    for some_wrong, some_total in tally:
-        wrong, total = wrong + some_wrong, total + some_total
-    return wrong / total

@@ -82,13 +82,13 @@ def believe(space: Space, graph: SimilarityGraph, basis: Basis) -> Beliefs:
     base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
     strength, power = 1.0, 1.0
     rate = novelty(graph, groups, group)
-    few = np.arange(0, basis.size, max(1, basis.size // LOOK))
     both: Floats = np.zeros((len(answered), len(groups) + 1))
     both[group >= 0, group[group >= 0]] = 1.0
     both[:, :-1] = basis.fill(both[:, :-1], np.flatnonzero(group < 0))
     own, none = both, 1.0
     for _ in range(ROUNDS):
-        none = share_of_none(basis.spread(both[:, :-1], few), rate)
+        coverage = basis.spread(both[:, :-1].sum(axis=1, keepdims=True))[:: max(1, basis.size // LOOK), 0]
+        none = share_of_none(coverage, rate) if groups else 1.0
         own = with_none(basis.without_itself(both[:, :-1]), none)
         power = sharpness(own, group)
         own = sharpen(own, power)

@@ -98,6 +98,7 @@ class Basis:
         self.rows: list[int] = []
         self._h: Float = np.zeros((walk.size, BLOCK), np.float32, order="F")
         self._m: NDArray[np.float64] = np.zeros((BLOCK, BLOCK))
+        self._diagonal: NDArray[np.float64] = np.zeros(BLOCK)  # of (G_LL)^-1 = M^T M
 
     def add(self, rows: Sequence[int]) -> None:
         """Append rows, all different and not yet there."""
@@ -116,6 +117,7 @@ class Basis:
         m = np.zeros((room, room))
         h[:, :have], m[:have, :have] = self._h, self._m
         self._h, self._m = h, m
+        self._diagonal = np.concatenate([self._diagonal, np.zeros(room - have)])
 
     def _append(self, row: int, column: Float) -> None:
         size = len(self.rows)
@@ -126,6 +128,7 @@ class Basis:
         self._h[:, size] = own / np.float32(pivot)
         self._m[size, :size] = -(known.astype(np.float64) @ self._m[:size, :size]) / pivot
         self._m[size, size] = 1.0 / pivot
+        self._diagonal[: size + 1] += self._m[size, : size + 1] ** 2
         self.rows.append(row)
 
     def remove(self, row: int) -> None:
@@ -145,18 +148,18 @@ class Basis:
         self._m[:] = 0.0
         factor = np.tril(self._h[self.rows, : size - 1]).astype(np.float64)
         self._m[: size - 1, : size - 1] = solve_triangular(factor, np.eye(size - 1), lower=True)
+        self._diagonal = np.einsum("ij,ij->j", self._m, self._m)
 
     @property
     def size(self) -> int:
         """N."""
         return int(self._walk.size)
 
-    def spread(self, targets: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Float:
-        """F, float32 (N, K), from targets Y, (L, K); with ``rows`` only those."""
+    def spread(self, targets: NDArray[Any]) -> Float:
+        """F, float32 (N, K), from targets Y, (L, K)."""
         size = len(self.rows)
         inner = (self._m[:size, :size] @ targets).astype(np.float32)
-        known = self._h[:, :size] if rows is None else self._h[rows, :size]
-        return np.asarray(known @ inner, np.float32)
+        return np.asarray(self._h[:, :size] @ inner, np.float32)
 
     def fill(self, targets: NDArray[Any], free: NDArray[np.int64]) -> NDArray[np.float64]:
         """Targets with rows ``free`` set to what spreads to them from the others, as if they were not answered.
@@ -180,5 +183,4 @@ class Basis:
         size = len(self.rows)
         m = self._m[:size, :size]
         solved = m.T @ (m @ targets)
-        diagonal = np.einsum("ij,ij->j", m, m)
-        return np.asarray(targets - solved / diagonal[:, None])
+        return np.asarray(targets - solved / self._diagonal[:size, None])

@@ -51,16 +51,14 @@ def novelty(graph: SimilarityGraph, groups: Sequence[Root], group: NDArray[np.in
     return min(MOST_NOVEL, (once + strangers + 0.5) / (float(met.sum()) + len(rest) + 1.0))
 
 
-def share_of_none(spread: NDArray[np.floating], rate: float) -> float:
-    """t such that ``t / (t + coverage)``, coverage = a row's sum, is ``rate`` on average: what "none of them" weighs.
+def share_of_none(coverage: NDArray[np.floating], rate: float) -> float:
+    """t such that ``t / (t + coverage)`` is ``rate`` on average: what "none of them" weighs.
 
     Args:
-        spread: (n, K) beliefs of some samples in the known groups, before "none of them" has its place.
+        coverage: (n,) summed beliefs of some samples in the known groups, before "none of them" has its place.
         rate: the chance of "none of them" over all samples, in (0, 1).
     """
-    if not spread.shape[1]:
-        return 1.0
-    cover = np.maximum(spread, 0.0).sum(axis=1, dtype=np.float64) + 1e-9
+    cover = np.maximum(coverage.astype(np.float64), 0.0) + 1e-9
     low, high = 1e-9, 1e3
     for _ in range(40):
         middle = float(np.sqrt(low * high))

@@ -89,4 +89,14 @@ def test_a_basis_grows_beyond_its_first_block() -> None:
     made.add(rows)
     spread = made.spread(np.eye(4)[labels[rows]])
     assert spread[rows] == pytest.approx(np.eye(4)[labels[rows]], abs=1e-3)
-    assert made.spread(np.eye(4)[labels[rows]], np.asarray([1, 5])) == pytest.approx(spread[[1, 5]], abs=1e-5)
+
+
+def test_filled_rows_are_as_if_not_answered() -> None:
+    """Rows set free take what spreads to them, and nothing else changes."""
+    targets, free = np.eye(3)[LABELS[ROWS]], np.asarray([1, 4])
+    rest = [row for i, row in enumerate(ROWS) if i not in free]
+    filled = basis(ROWS).fill(targets, free)
+    expected = dense(rest, np.delete(targets, free, axis=0))
+    assert filled[free] == pytest.approx(expected[[ROWS[1], ROWS[4]]], abs=1e-4)
+    assert basis(ROWS).spread(filled) == pytest.approx(expected, abs=1e-4)
+    assert basis(ROWS).fill(targets, free[:0]) == pytest.approx(targets)

@@ -113,6 +113,14 @@ def test_updates_replace_and_duplicates_do_nothing_property(
     same_state(fresh([*new, *old]), expected)
 
 
+def test_a_mass_withdrawal_is_as_if_never_answered() -> None:
+    """When most answers go at once, what is left is worked out afresh, with the same result."""
+    learner, answers = loop(40)
+    kept = [answer for answer in answers if answer.annotation.number < 6]
+    learner.update((), {answer.annotation for answer in answers if answer not in kept})
+    same_state(learner, fresh(kept))
+
+
 def test_the_same_seed_and_set_ask_the_same() -> None:
     """Two learners that reached one set on different ways ask the same questions; another seed may not."""
     learner, answers = loop(12)

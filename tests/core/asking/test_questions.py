@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+
+from pal_backend.core.asking.questions import make_pairs, make_screens, worth
+from pal_backend.core.asking.state import Candidates, State
+from pal_backend.core.learner import Learner
+from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
+from tests.core.worlds import clusters, said
+
+SPACE, _ = clusters(groups=2, each=20, spread=0.1)
+IDS = SPACE.sample_ids
+
+
+def state() -> State:
+    """Two groups of six, told apart by one answer."""
+    learner = Learner(SPACE)
+    answers = [said(n, IDS[0], IDS[n], "same") for n in range(1, 6)]
+    answers += [said(10 + n, IDS[20], IDS[20 + n], "same") for n in range(1, 6)]
+    learner.set_answers([*answers, said(99, IDS[0], IDS[20], "different")])
+    return State.of(SPACE, learner.graph, learner.beliefs)
+
+
+def test_purposes() -> None:
+    """A new sample is placed, and what is settled beyond doubt is not asked at all."""
+    now = state()
+    [question] = make_pairs(now, Candidates.of([(9, 0, 1.0)]), 1)
+    assert question.purpose is Purpose.PLACE and question.anchor == IDS[0] and question.candidates == (IDS[9],)
+    assert make_pairs(now, Candidates.of([(1, 0, 1.0)]), 1) == []
+    assert make_screens(now, Candidates.of([(1, 0, 1.0), (2, 0, 1.0)]), 1, 8) == []
+
+
+def test_two_groups_not_yet_compared_make_a_merge_question() -> None:
+    """Members of two groups that nothing keeps apart are asked about as a merge."""
+    learner = Learner(SPACE)
+    rows = [(0, 20), (0, 9), (20, 9), (0, 15), (20, 15)]
+    learner.set_answers([said(n, IDS[a], IDS[b], "different") for n, (a, b) in enumerate(rows)])
+    now = State.of(SPACE, learner.graph, learner.beliefs)
+    [question] = make_pairs(now, Candidates.of([(15, 9, 1.0)]), 1)
+    assert question.purpose is Purpose.MERGE
+    assert worth(now, question)[0] > 0.0
+
+
+def test_a_recheck_stays_while_there_is_doubt() -> None:
+    """A doubtful answered sample may be asked again under a new id; once beyond doubt the re-check is moot."""
+    now = state()
+    doubtful = np.zeros(len(IDS))
+    doubtful[1] = 1.0
+    again = State(now.space, now.graph, now.beliefs, doubtful, now.gains)
+    [question] = make_pairs(again, Candidates.of([(1, 0, 1.0)]), 1)
+    assert question.purpose is Purpose.RECHECK and question.round == 1
+    assert question.id != Question(QuestionKind.PAIR, IDS[0], (IDS[1],)).id
+    assert worth(again, question)[2] is False
+    assert worth(now, question)[2] is True
