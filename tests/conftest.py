@@ -14,6 +14,7 @@ from pal_backend.redis_server import RedisServer
 from pal_backend.settings import Settings
 from pal_backend.store.connection import connect
 from pal_backend.store.stores import Stores
+from tests.browser import browser as browser  # noqa: PLC0414  a fixture
 from tests.label_studio_server import label_studio  # noqa: F401  a fixture for whoever asks for it
 
 DATABASES = 16

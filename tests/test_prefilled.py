@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from label_config.render import pair_config
 from label_config.results import pair_result
 from pal_backend.label_studio import LabelStudio
+from tests.browser import signed_in
 from tests.label_studio_server import LabelStudioServer
 
 pytestmark = pytest.mark.e2e
@@ -24,31 +23,9 @@ CHECKED = """() => [...document.querySelectorAll('input:checked')].map(input => 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium; CI must have one, a developer may do without."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no chromium on PATH: apt-get install chromium")
-        pytest.skip("no chromium on PATH")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def page(browser: Browser, label_studio: LabelStudioServer) -> Page:
     """A page signed in to Label Studio."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(60_000)
-    page.goto(f"{label_studio.url}/user/login/")
-    page.fill("input[name=email]", label_studio.email)
-    page.fill("input[name=password]", label_studio.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url(lambda url: "/user/login" not in url, wait_until="commit")
-    return page
+    return signed_in(browser, label_studio.url, label_studio.email)
 
 
 @pytest.fixture(scope="module")

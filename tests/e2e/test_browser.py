@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.store.projects import Desk
+from tests.browser import signed_in
 from tests.e2e.stack import Stack
-from tests.label_studio_server import PASSWORD
 
 pytestmark = pytest.mark.e2e
 
@@ -23,21 +21,6 @@ SEEN = """() => [...document.images].filter(
     image => image.complete && image.naturalWidth > 0 && image.getBoundingClientRect().width > 60
   ).map(image => image.src)"""
 """Pictures that a person can see: loaded, and laid out larger than an icon."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium; CI must have one, a developer may do without."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no chromium on PATH: apt-get install chromium")
-        pytest.skip("no chromium on PATH")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +33,7 @@ def desk(stack: Stack) -> Desk:
 
 def open_stream(browser: Browser, stack: Stack, desk: Desk, email: str, pictures: int = 2) -> Page:
     """Sign in and open the label stream."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{stack.label_studio.url}/user/login/")
-    page.fill("input[name=email]", email)
-    page.fill("input[name=password]", PASSWORD)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url(lambda url: "/user/login" not in url, wait_until="commit")
+    page = signed_in(browser, stack.label_studio.url, email)
     page.goto(f"{stack.label_studio.url}/projects/{desk.project_id}/data?labeling=1")
     see_question(page, pictures)
     return page
