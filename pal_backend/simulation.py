@@ -133,14 +133,9 @@ def simulate(
     waiting: list[Question] = []
     while run.answers < answers:
         begun = time.perf_counter()
-        waiting = [question for question in waiting if not learner.value(question)[2]]
-        if len(waiting) < open_questions:
-            more = open_questions - len(waiting)
-            waiting += learner.ask(more, kind=kind, candidates=candidates, open_questions=waiting)
-        if not waiting:
+        question = _next(learner, waiting, open_questions, kind, candidates)
+        if question is None:
             break
-        best = min(range(len(waiting)), key=lambda i: (-learner.value(waiting[i])[0], i))
-        question = waiting.pop(best)
         learner.update(annotator.answer(question), ())
         learner.posterior()
         run.busy += time.perf_counter() - begun
@@ -154,6 +149,19 @@ def simulate(
         ms_per_question=1000.0 * run.busy / max(run.screens, 1),
         seconds=time.perf_counter() - started,
     )
+
+
+def _next(
+    learner: Learner, waiting: list[Question], open_questions: int, kind: QuestionKind, candidates: int
+) -> Question | None:
+    """Close what became moot, refill, and take out the question worth most now; None if nothing is left to ask."""
+    waiting[:] = [question for question in waiting if not learner.value(question)[2]]
+    if len(waiting) < open_questions:
+        more = open_questions - len(waiting)
+        waiting += learner.ask(more, kind=kind, candidates=candidates, open_questions=waiting)
+    if not waiting:
+        return None
+    return waiting.pop(max(range(len(waiting)), key=lambda i: (learner.value(waiting[i])[0], -i)))
 
 
 def _check(
