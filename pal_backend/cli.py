@@ -49,7 +49,7 @@ def common(
 
 
 for command in (*cli_demo.COMMANDS, *cli_project.COMMANDS, *cli_report.COMMANDS, *cli_simulate.COMMANDS):
-    app.command(command.__name__, epilog=EXIT_CODES)(command)
+    app.command(command.__name__.replace("_", "-"), epilog=EXIT_CODES)(command)
 
 
 @app.command(epilog=EXIT_CODES)

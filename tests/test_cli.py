@@ -22,7 +22,7 @@ from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 
-COMMANDS = ("demo", "serve", "init", "sync", "status", "export", "doctor", "simulate", "version")
+COMMANDS = ("demo", "serve", "init", "sync", "status", "export", "doctor", "simulate", "rotate-media", "version")
 
 
 def pal(

@@ -22,7 +22,8 @@ RESET_SECONDS = 120
 
 def prepare(settings: Settings) -> Credentials:
     """Our secrets, with a password and a token for the account that Label Studio makes at its first start."""
-    kept = Credentials.load_or_create(settings)
+    Credentials.load_or_create(settings)
+    kept = Credentials.kept(settings)  # without what the environment says: that is not ours to keep
     whole = replace(
         kept,
         demo_password=kept.demo_password or secrets.token_urlsafe(12),
@@ -30,7 +31,7 @@ def prepare(settings: Settings) -> Credentials:
     )
     if whole != kept:
         whole.save(settings)
-    return whole
+    return Credentials.load_or_create(settings)
 
 
 def sign_in(
@@ -79,9 +80,8 @@ def _sign_in(
     token = _fetch_token(client)
     if not _token_works(bare, token):
         _allow_legacy_tokens(client)
-    mended = replace(credentials, label_studio_token=token)
-    mended.save(settings)
-    return mended
+    replace(Credentials.kept(settings), label_studio_token=token).save(settings)
+    return replace(credentials, label_studio_token=token)
 
 
 def reset_password(command: str, environment: Mapping[str, str], password: str) -> None:

@@ -1,6 +1,7 @@
 """Signing in to Label Studio, also when the secrets or Label Studio's data were lost."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -73,6 +74,13 @@ def test_secrets_are_made_once(settings: Settings) -> None:
     assert len(first.label_studio_token) == 40
     assert first.demo_password
     assert (settings.home / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_environment_says_is_not_kept(settings: Settings) -> None:
+    """A password given for one run is used and not written down."""
+    credentials = account.prepare(replace(settings, basic_auth_password="for one run"))
+    assert credentials.basic_auth_password == "for one run"
+    assert "for one run" not in (settings.home / "secrets.json").read_text()
 
 
 def test_a_new_account_needs_no_reset(settings: Settings) -> None:
