@@ -73,7 +73,8 @@ def init(
     queues.reconcile(name, "pal init")
     if not queues.workers():
         console.print("· no worker runs yet: start one with `python -m worker`", markup=False)
-    print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data?labeling=1")
+    console.print("· open this page and press Label All Tasks:", markup=False)
+    print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data")
 
 
 def _project(stores: Stores, name: str, images: Path | None, given: dict[str, object]) -> Project:

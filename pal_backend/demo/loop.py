@@ -173,7 +173,7 @@ class Demo:
 
     def _show(self, desk: Desk, credentials: Credentials) -> None:
         places = {
-            "label here": f"{self._settings.label_studio_url}/projects/{desk.project_id}/data?labeling=1",
+            "label here": f"{self._settings.label_studio_url}/projects/{desk.project_id}/data",
             "login": label_studio_process.EMAIL,
             "password": credentials.demo_password,
             "logs": str(self._settings.home / LOGS),
@@ -181,6 +181,9 @@ class Demo:
         if self._announce is not None:
             self._announce({name.replace(" ", "_"): place for name, place in places.items()})
         table = Table.grid(padding=(0, 2))
+        # A link straight into the label stream (?labeling=1) would serve tasks by number, unlocked: until the button was
+        # pressed once in a browser, Label Studio 1.23.2 takes its stream for one of the table's.
+        table.add_row("", Text("sign in there and press Label All Tasks"))
         for name, place in {**places, "to stop": "Ctrl-C; the next run goes on where this one stopped"}.items():
             table.add_row(name, Text(place))
         self._reporter.console.print(Panel(table, title="PAL for Label Studio", border_style="green", expand=False))

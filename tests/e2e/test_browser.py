@@ -32,9 +32,15 @@ def desk(stack: Stack) -> Desk:
 
 
 def open_stream(browser: Browser, stack: Stack, desk: Desk, email: str, pictures: int = 2) -> Page:
-    """Sign in and open the label stream."""
+    """Sign in, open the project and press "Label All Tasks", as a person does; the order is that of our scores."""
     page = signed_in(browser, stack.label_studio.url, email)
-    page.goto(f"{stack.label_studio.url}/projects/{desk.project_id}/data?labeling=1")
+    page.goto(f"{stack.label_studio.url}/projects/{desk.project_id}/data")
+    with page.expect_response(lambda r: "id=next_task" in r.url) as served:
+        page.click("button:has-text('Label All Tasks')")
+    assert served.value.json()["queue"] in {
+        "Active learning or random queue",
+        "Task lock",
+    }  # or the one left open before
     see_question(page, pictures)
     return page
 
