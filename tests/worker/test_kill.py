@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pal_backend import wire
 from pal_backend.core.vocabulary import Pair, Purpose, Question, QuestionKind
-from pal_backend.demo.descendants import descendants, kill
+from pal_backend.demo.descendants import descendants
 from pal_backend.queues import Queues
-from pal_backend.settings import Settings, child_environment
+from pal_backend.settings import Settings
 from pal_backend.store.questions import PostedQuestion, State
 from pal_backend.store.stores import Stores
 from tests.worker.house import NAME, House, build_house
+from tests.worker.processes import kill_all, start_worker, until
 
 pytestmark = pytest.mark.slow
 
@@ -29,33 +27,6 @@ EVENTS = 60
 @pytest.fixture
 def house(stores: Stores, settings: Settings) -> House:
     return build_house(stores, settings, samples=120)
-
-
-def start_worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """``python -m worker --queue learn``."""
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "worker", "--queue", "learn"],
-            env=child_environment(settings, OMP_NUM_THREADS="1"),
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-
-
-def kill_all(worker: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to parent, workers and horses alike."""
-    family = descendants(worker.pid)
-    worker.kill()
-    worker.wait()
-    kill(family)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def ask(house: House, first: str, second: str) -> PostedQuestion:
