@@ -98,12 +98,13 @@ def measure(rate: int, seconds: int, *, busy: bool, learn: bool) -> dict[str, An
             ask(stores, sent)
             stack.enter_context(python(["-m", "worker", "--queue", "learn"], settings))
             until(lambda: stores.sittings(PROJECT).holder() is not None, 120)
-        used = processor_seconds(web.pid)
+        used, before = processor_seconds(web.pid), machine_ticks()
         answers = asyncio.run(send_at_rate(settings.port, requests, rate))
+        stolen = {"stolen_percent": stolen_percent(before, machine_ticks())}
         spent = {"web_cpu_ms_per_event": round(1000 * (processor_seconds(web.pid) - used) / sent, 2)}
         # A sitting trims the stream of what it has folded in, so with one the answers are counted instead.
         effect = learned(stores, sent) if learn else kept(stores, sent)
-        return report(answers, sent, rate, busy) | spent | effect | memory(web.pid)
+        return report(answers, sent, rate, busy) | spent | stolen | effect | memory(web.pid)
 
 
 def ask(stores: Stores, count: int) -> None:
@@ -236,6 +237,18 @@ def processor_seconds(pid: int) -> float:
     """User and system time that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_ticks() -> list[int]:
+    """Clock ticks of all processors since boot: user, nice, system, idle, iowait, irq, softirq, steal."""
+    return [int(text) for text in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+
+def stolen_percent(before: list[int], after: list[int]) -> float:
+    """Of the time in which this machine wanted to run, the share that its host gave to others; the tail follows it."""
+    spent = [b - a for a, b in zip(before, after, strict=True)]
+    wanted = sum(spent) - spent[3] - spent[4]
+    return round(100 * spent[7] / max(1, wanted), 1)
 
 
 def memory(pid: int) -> dict[str, Any]:
