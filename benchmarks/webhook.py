@@ -30,7 +30,7 @@ import numpy as np
 from pal_backend.core.vocabulary import Question, QuestionKind
 from pal_backend.credentials import WEBHOOK_HEADER, Credentials
 from pal_backend.redis_server import RedisServer
-from pal_backend.settings import Settings
+from pal_backend.settings import Settings, child_environment
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 from pal_backend.store.versions import Version
@@ -157,7 +157,7 @@ def free_port() -> int:
 @contextmanager
 def python(arguments: list[str], settings: Settings, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A child of ours with these settings, ended with the block."""
-    environment = {**os.environ, **settings.to_env()}
+    environment = child_environment(settings)
     child = subprocess.Popen([sys.executable, *arguments], env=environment, **more)
     try:
         yield child
