@@ -39,7 +39,6 @@ DELETE_CHUNK = 50
 SETTLED = "settled"
 """Model version of predictions on tasks that need no answer. It is never the project's, so the label stream passes them
 over until nothing else is left, also when several people label and it picks among the project's version at random."""
-ASKED_LAST = 1.0
 ERRAND_S = 25.0
 """Longer than an import may take (:data:`pal_backend.label_studio.IMPORT_TIMEOUT_S`)."""
 
@@ -179,9 +178,11 @@ class _Run:
         for task in tasks:
             current = [p for p in task.predictions if p.model_version == self.version]
             for prediction in current:
-                self.label_studio.patch_prediction(prediction.id, score=ASKED_LAST, model_version=SETTLED, result=[])
+                self.label_studio.patch_prediction(
+                    prediction.id, score=wire.ASKED_LAST, model_version=SETTLED, result=[]
+                )
             if not current and not any(p.model_version == SETTLED for p in task.predictions):
-                unmarked.append({"task": task.id, "score": ASKED_LAST, "model_version": SETTLED, "result": []})
+                unmarked.append({"task": task.id, "score": wire.ASKED_LAST, "model_version": SETTLED, "result": []})
             count += bool(current)
         count += self.label_studio.create_predictions(self.desk.project_id, unmarked)
         self._note(settled=count)

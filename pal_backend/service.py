@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 NO_VERSION = "none"
 """What is said where no model version was published yet; Label Studio wants a string."""
-ASKED_LAST = 1.0
-"""Score of what need not be asked: Label Studio serves the lowest first."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ class Service:
         """One guess for each task, in order; what is not ours, or not open, is asked last."""
         place = self.find(address, request.project)
         if place is None:
-            return wire.Predictions(tuple(wire.Guess(None, ASKED_LAST) for _ in request.tasks), NO_VERSION)
+            return wire.Predictions(tuple(wire.Guess(None, wire.ASKED_LAST) for _ in request.tasks), NO_VERSION)
         posterior = self._stores.revisions(place.project.name).posterior()
         guesses = tuple(self._guess(place, task, posterior) for task in request.tasks)
         return wire.Predictions(guesses, self._version(place.project))
@@ -201,8 +199,8 @@ class Service:
     def _guess(self, place: Place, task: wire.WireTask, posterior: Posterior | None) -> wire.Guess:
         posted = self._posted(place, task)
         if posted is None:
-            return wire.Guess(None, ASKED_LAST)
-        score = ASKED_LAST if posted.state is State.CLOSED else posted.score
+            return wire.Guess(None, wire.ASKED_LAST)
+        score = wire.ASKED_LAST if posted.state is State.CLOSED else posted.score
         return wire.Guess(posted.question, score, _probabilities(posted, posterior), place.desk.prelabel)
 
     def _posted(self, place: Place, task: wire.WireTask) -> PostedQuestion | None:

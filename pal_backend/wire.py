@@ -14,6 +14,7 @@ from pal_backend import untrusted
 from pal_backend.errors import InputError
 from pal_backend.wire_submissions import Submission, parse_submission, to_annotation
 from pal_backend.wire_tasks import (
+    ASKED_LAST,
     MAX_CONFIG_CHARACTERS,
     Guess,
     Predictions,
@@ -30,6 +31,7 @@ from pal_backend.wire_tasks import (
 )
 
 __all__ = [
+    "ASKED_LAST",
     "Deleted",
     "Event",
     "Guess",

@@ -180,6 +180,10 @@ def task_json(
     return {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
 
 
+ASKED_LAST = 1.0
+"""Score of what need not be asked: Label Studio serves the lowest first."""
+
+
 @dataclass(frozen=True)
 class Guess:
     """What we think about one task."""

@@ -70,8 +70,8 @@ class Agenda:
     def answered(self, annotations: Sequence[Annotation]) -> None:
         """Close the questions of these annotations."""
         self.meet(annotations)
-        for annotation in annotations:
-            self._questions.close([annotation.question], "skipped" if annotation.skipped else "answered")
+        self._questions.close([a.question for a in annotations if a.skipped], "skipped")
+        self._questions.close([a.question for a in annotations if not a.skipped], "answered")
 
     def unanswered(self, keys: Sequence[AnnotationKey]) -> None:
         """Open again the questions whose annotations were all withdrawn."""
@@ -111,7 +111,7 @@ class Agenda:
         scores: dict[str, tuple[float, tuple[float, ...]]] = {}
         for posted in self._questions.open():
             informativeness, probabilities, settled = learner.value(posted.question)
-            scores[posted.question.id] = (1.0 if settled else 1.0 - informativeness, probabilities)
+            scores[posted.question.id] = (wire.ASKED_LAST if settled else 1.0 - informativeness, probabilities)
             if settled:
                 moot.append(posted.question.id)
             else:

@@ -48,7 +48,6 @@ class Sitting:
         stores = shop.stores
         self._events = stores.events(project.name)
         self._answers = stores.answers(project.name)
-        self._questions = stores.questions(project.name)
         self._sittings = stores.sittings(project.name)
         self._revisions = stores.revisions(project.name)
         self._versions = stores.versions(project.name)
@@ -63,7 +62,9 @@ class Sitting:
         self._open()
         folded, idle_since = 0, self._clock()
         while not self._should_stop():
-            self._keep_lease()
+            if not self._keep_lease():
+                log.info("%s: the lease ran out; leaving it to the next sitting", self._project.name)
+                return folded
             self._follow_version()
             batch = self._events.read(self._events.cursor(), READ_COUNT, BLOCK_MS)
             if batch:
@@ -98,10 +99,12 @@ class Sitting:
         self._learner.move_to(build_space(version.sample_ids, version.features))
         self._version, self._dirty = version.id, True
 
-    def _keep_lease(self) -> None:
-        if self._clock() - self._renewed_at > LEASE_SECONDS / 4:
-            self._sittings.renew(self._lease)
-            self._renewed_at = self._clock()
+    def _keep_lease(self) -> bool:
+        """Whether the lease is still ours."""
+        if self._clock() - self._renewed_at <= LEASE_SECONDS / 4:
+            return True
+        self._renewed_at = self._clock()
+        return self._sittings.renew(self._lease)
 
     def _others_wait(self) -> bool:
         return self._shop.queues.waiting_to_learn() > 0
@@ -110,10 +113,9 @@ class Sitting:
         """Answers, tombstones and cursor are committed together; beliefs follow what was committed."""
         put, withdrawn = self._sort(batch)
         changed, gone = self._answers.apply(put=put, withdraw=withdrawn, cursor=batch[-1].id, events=self._events)
-        self._learner.update([answer for annotation in changed for answer in annotation.answers], gone)
+        # An update may take back every verdict: the learner must forget the old ones.
         emptied = [annotation.key for annotation in changed if not annotation.answers]
-        if emptied:  # an update may take back every verdict: the learner must forget the old ones
-            self._learner.update([], emptied)
+        self._learner.update([answer for annotation in changed for answer in annotation.answers], [*gone, *emptied])
         self._agenda.answered(changed)
         self._agenda.unanswered(gone)
         self._waiting += [

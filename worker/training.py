@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pal_backend.core.learner import Learner
+from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import Judgement, for_training, judge
 from pal_backend.core.learning.training import Trained, TrainingSettings, train
@@ -22,7 +22,6 @@ from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.pool_index import load_images, load_samples
 from pal_backend.store.projects import Project
 from pal_backend.store.versions import Version
-from worker.agenda import joined_samples
 from worker.bootstrap import Workshop
 
 log = logging.getLogger(__name__)
@@ -119,10 +118,9 @@ def publish(shop: Workshop, snapshot: Snapshot, trained: Trained) -> dict[str, A
 
 
 def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict[str, Any]:
-    learner = Learner(snapshot.space)
-    learner.set_answers(snapshot.answers)
+    known = SimilarityGraph.of(snapshot.answers).component
     return {
-        "joined_samples": joined_samples(learner.posterior()),
+        "joined_samples": sum(sample in known for sample in snapshot.version.sample_ids),
         "seconds": round(trained.seconds, 3),
         "losses": [round(loss, 5) for loss in trained.losses],
         "log_loss_before": _finite(judgement.old),

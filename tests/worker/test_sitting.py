@@ -173,3 +173,20 @@ def test_the_same_answers_give_the_same_questions(shop: Workshop, house: House) 
     assert second is not None
     assert first.groups == second.groups
     assert abs(first.probabilities - second.probabilities).max() <= 1e-4
+
+
+def test_a_sitting_whose_lease_ran_out_ends_without_publishing(shop: Workshop, house: House) -> None:
+    """Held up for longer than its lease, a sitting leaves the project to the next one."""
+    sit(shop)
+    before = house.stores.revisions(NAME).current()
+    house.send(wire.Submitted((house.submission(house.questions()[0]),)))
+    late = iter([0.0, 0.0])
+    shop = replace(shop, clock=lambda: next(late, LEASE_SECONDS + 1.0))
+    lease = house.stores.sittings(NAME).take("held up", LEASE_SECONDS)
+    assert lease is not None
+    house.stores.sittings(NAME).release(lease)
+
+    assert Sitting(house.stores.projects.get(NAME), shop, lease, lambda: False).run() == 0
+
+    assert house.stores.revisions(NAME).current() == before
+    assert house.stores.events(NAME).pending()
