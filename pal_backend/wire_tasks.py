@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ class TaskMeta:
             "probabilities": list(question.probabilities),
             "informativeness": question.informativeness,
             "round": question.round,
+            "gain": question.gain,
         }
 
     @classmethod
@@ -70,6 +72,7 @@ def _question(found: Mapping[str, Any]) -> Question:
         ),
         informativeness=untrusted.number(found.get("informativeness"), "informativeness", 0, 1),
         round=untrusted.whole(found.get("round"), "round"),
+        gain=untrusted.number(found.get("gain", 0.0), "gain", 0, sys.float_info.max),
     )
     if not candidates or len(set(question.samples)) != len(question.samples):
         raise InputError("a question needs an anchor and candidates that are all different samples")

@@ -356,12 +356,22 @@ META = wire.TaskMeta(SCREEN, "birds", "d").to_json()
         {**META, "probabilities": [0.1, 0.2, math.nan]},
         {**META, "informativeness": 2},
         {**META, "round": -1},
+        {**META, "gain": -1.0},
+        {**META, "gain": None},
         {**META, "project": 5},
     ],
 )
 def test_meta_of_others_is_not_ours(meta: Any) -> None:
     """Meta that somebody else wrote, or changed, names no question."""
     assert wire.TaskMeta.from_json(meta) is None
+
+
+def test_meta_from_before_questions_had_a_gain_is_read() -> None:
+    """Tasks posted by an earlier release keep their answers; the gain stands in new ones."""
+    earlier = {name: value for name, value in META.items() if name != "gain"}
+    assert wire.TaskMeta.from_json(earlier) == wire.TaskMeta(SCREEN, "birds", "d")
+    gainful = wire.TaskMeta(replace(SCREEN, gain=3.25), "birds", "d")
+    assert wire.TaskMeta.from_json(gainful.to_json()) == gainful
 
 
 # ---- requests -------------------------------------------------------------------------------------------------------------

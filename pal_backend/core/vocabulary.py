@@ -141,6 +141,9 @@ class Question:
     """How much the answer is expected to teach, 0..1, 1 is most; Label Studio's score is 1 minus it."""
     round: int = 0
     """How often the very same question was asked before."""
+    gain: float = 0.0
+    """What all its answers together were expected to gain when it was chosen, in samples put right; 0 or more, and
+    comparable between kinds. 0 where it is not known."""
 
     @property
     def id(self) -> str:

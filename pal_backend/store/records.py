@@ -224,6 +224,7 @@ def question_fields(question: Question) -> dict[str, Any]:
         "probabilities": list(question.probabilities),
         "informativeness": question.informativeness,
         "round": question.round,
+        "gain": question.gain,
     }
 
 
@@ -241,4 +242,5 @@ def load_question(record: Record) -> Question:
         probabilities=record.numbers("probabilities"),
         informativeness=record.number("informativeness"),
         round=record.whole("round"),
+        gain=record.number("gain", 0.0),
     )

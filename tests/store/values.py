@@ -83,4 +83,5 @@ def questions(draw: st.DrawFn) -> Question:
         probabilities=tuple(draw(st.lists(st.floats(0, 1), min_size=size, max_size=size))),
         informativeness=draw(st.floats(0, 1)),
         round=draw(st.integers(0, 5)),
+        gain=draw(st.floats(0, 1e6)),
     )

@@ -30,6 +30,15 @@ def test_purposes() -> None:
     assert make_screens(now, Candidates.of([(1, 0, 1.0), (2, 0, 1.0)]), 1, 8) == []
 
 
+def test_a_question_gains_what_its_candidates_do() -> None:
+    """The gain of a pair is its score, that of a screen the sum over its candidates, so that the two can be compared."""
+    now = state()
+    scored = Candidates.of([(9, 0, 1.5), (30, 0, 0.25), (15, 0, 1.0)])
+    assert [question.gain for question in make_pairs(now, scored, 1)] == [1.5]
+    [screen] = make_screens(now, scored, 1, 8)
+    assert screen.gain == 2.75 and len(screen.candidates) == 3
+
+
 def test_two_groups_not_yet_compared_make_a_merge_question() -> None:
     """Members of two groups that nothing keeps apart are asked about as a merge."""
     learner = Learner(SPACE)
