@@ -78,7 +78,17 @@ class Annotator:
             said = truth != bool(self._rng.random() < self._error_rate)
             predicted = question.probabilities[i] if question.probabilities else None
             verdict = Verdict.SAME if said else Verdict.DIFFERENT
-            answers.append(Answer(key, pair, verdict, "simulated", updated_at=self._annotations, predicted=predicted))
+            answers.append(
+                Answer(
+                    key,
+                    pair,
+                    verdict,
+                    "simulated",
+                    updated_at=self._annotations,
+                    predicted=predicted,
+                    purpose=question.purpose_of(candidate),
+                )
+            )
         return answers
 
 

@@ -42,6 +42,7 @@ class TaskMeta:
             "informativeness": question.informativeness,
             "round": question.round,
             "gain": question.gain,
+            "checks": list(question.checks),
         }
 
     @classmethod
@@ -73,11 +74,14 @@ def _question(found: Mapping[str, Any]) -> Question:
         informativeness=untrusted.number(found.get("informativeness"), "informativeness", 0, 1),
         round=untrusted.whole(found.get("round"), "round"),
         gain=untrusted.number(found.get("gain", 0.0), "gain", 0, sys.float_info.max),
+        checks=tuple(_sample(c) for c in untrusted.items(found.get("checks", []), "checks", MAX_CANDIDATES)),
     )
     if not candidates or len(set(question.samples)) != len(question.samples):
         raise InputError("a question needs an anchor and candidates that are all different samples")
     if question.kind is QuestionKind.PAIR and len(candidates) != 1:
         raise InputError(f"a pair has one candidate, found {len(candidates)}")
+    if not set(question.checks) <= set(candidates):
+        raise InputError("checks are candidates of the question; found others")
     if len(question.probabilities) not in (0, len(candidates)):
         raise InputError(f"{len(question.probabilities)} probabilities do not fit {len(candidates)} candidates")
     return question
@@ -245,11 +249,11 @@ def prediction_json(
         score: 1 - informativeness; 1.0 for what need not be asked.
         model_version: as Label Studio's project has it.
         probabilities: P(same) of each candidate, (K,); the guess is made from them.
-        show: whether the desk shows guesses. Re-check and verification questions never do.
+        show: whether the desk shows guesses. A blind question (a re-check, a verification, a screen with a check among
+            its candidates) never does.
         config: the labelling config the guess must fit, if it is at hand.
     """
-    shown = show and question is not None and question.purpose not in (Purpose.RECHECK, Purpose.VERIFY)
-    result = _guess(question, probabilities) if question is not None and shown else []
+    result = _guess(question, probabilities) if show and question is not None and not question.blind else []
     if config is not None and not config.fits(result):
         result = []
     return {"result": result, "score": untrusted.finite(score, 1.0), "model_version": model_version}

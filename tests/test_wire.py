@@ -248,6 +248,15 @@ def test_a_pair_gives_one_answer(verdict: Verdict) -> None:
     assert (found.task, found.question, found.annotator, found.updated_at) == (3, PAIR.id, "1", 1_000_000)
 
 
+def test_an_answer_knows_why_it_was_asked() -> None:
+    """A pair's answer has its question's purpose; on a screen the checks among the candidates verify, the rest place."""
+    submission = wire.parse_submission(annotation(result=pair_result("Same")))
+    (answer,) = wire.to_annotation(submission, replace(PAIR, purpose=Purpose.VERIFY), Desk()).answers
+    assert answer.purpose is Purpose.VERIFY
+    found = wire.to_annotation(screen_annotation(screen_result([C])), replace(SCREEN, checks=(C,)), Desk())
+    assert [a.purpose for a in found.answers] == [Purpose.PLACE, Purpose.VERIFY, Purpose.PLACE]
+
+
 def test_origins_reach_the_answers() -> None:
     """An accepted guess is marked, on a pair and on a screen; on a screen by the control that was used."""
     row = {**pair_result("Same")[0], "origin": "prediction"}
@@ -317,7 +326,9 @@ def test_an_empty_pair_has_no_answers() -> None:
 # ---- tasks ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("question", [PAIR, SCREEN, replace(PAIR, purpose=Purpose.VERIFY, probabilities=())])
+@pytest.mark.parametrize(
+    "question", [PAIR, SCREEN, replace(PAIR, purpose=Purpose.VERIFY, probabilities=()), replace(SCREEN, checks=(C,))]
+)
 def test_a_task_says_what_it_asks(question: Question) -> None:
     """A task's meta is enough to know the question again, through JSON."""
     task = wire.task_json(question, project="birds", desk="d", media_url="http://h/{}".format)
@@ -358,6 +369,8 @@ META = wire.TaskMeta(SCREEN, "birds", "d").to_json()
         {**META, "round": -1},
         {**META, "gain": -1.0},
         {**META, "gain": None},
+        {**META, "checks": ["0" * 16]},
+        {**META, "checks": None},
         {**META, "project": 5},
     ],
 )
@@ -368,7 +381,7 @@ def test_meta_of_others_is_not_ours(meta: Any) -> None:
 
 def test_meta_from_before_questions_had_a_gain_is_read() -> None:
     """Tasks posted by an earlier release keep their answers; the gain stands in new ones."""
-    earlier = {name: value for name, value in META.items() if name != "gain"}
+    earlier = {name: value for name, value in META.items() if name not in ("gain", "checks")}
     assert wire.TaskMeta.from_json(earlier) == wire.TaskMeta(SCREEN, "birds", "d")
     gainful = wire.TaskMeta(replace(SCREEN, gain=3.25), "birds", "d")
     assert wire.TaskMeta.from_json(gainful.to_json()) == gainful
@@ -421,11 +434,14 @@ def test_guesses_follow_the_probabilities() -> None:
         guess(PAIR, probabilities=(0.9,), show=False),
         guess(replace(PAIR, purpose=Purpose.RECHECK), probabilities=(0.9,)),
         guess(replace(PAIR, purpose=Purpose.VERIFY), probabilities=(0.9,)),
+        guess(replace(SCREEN, checks=(D,)), probabilities=(0.9, 0.1, 0.6)),
         guess(PAIR, probabilities=()),
     ],
 )
 def test_score_only_predictions(prediction: dict[str, Any]) -> None:
-    """Nothing is shown on strangers' tasks, on blind desks, on re-checks and verifications, or when nothing is known."""
+    """Nothing is shown on strangers' tasks, on blind desks, on re-checks, verifications and screens that hold a check, or
+    when nothing is known.
+    """
     assert prediction == {"result": [], "score": 0.25, "model_version": "v0001"}
 
 

@@ -101,6 +101,9 @@ class Answer:
     """Microseconds since the epoch, UTC, as Label Studio states them."""
     origin: Origin = Origin.MANUAL
     predicted: float | None = None
+    purpose: Purpose = Purpose.PLACE
+    """Why it was asked. Only :data:`Purpose.VERIFY` makes a difference afterwards: it tells that the sample was drawn
+    uniformly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ class Question:
     gain: float = 0.0
     """What all its answers together were expected to gain when it was chosen, in samples put right; 0 or more, and
     comparable between kinds. 0 where it is not known."""
+    checks: tuple[SampleId, ...] = field(default=())
+    """Candidates of a screen that are uniform samples, mixed among the others to estimate accuracy."""
 
     @property
     def id(self) -> str:
@@ -160,6 +165,23 @@ class Question:
     def samples(self) -> tuple[SampleId, ...]:
         """Anchor first, then the candidates."""
         return (self.anchor, *self.candidates)
+
+    @property
+    def checked(self) -> tuple[SampleId, ...]:
+        """The candidates that check the estimated accuracy: all of a verification's, else those among ``checks``."""
+        return self.candidates if self.purpose is Purpose.VERIFY else self.checks
+
+    @property
+    def blind(self) -> bool:
+        """Whether its guess must never be shown: it would bias the very answers that accuracy is judged by.
+
+        On a screen a guess is one ticking of all candidates, so a single check makes the whole screen blind.
+        """
+        return self.purpose is Purpose.RECHECK or bool(self.checked)
+
+    def purpose_of(self, candidate: SampleId) -> Purpose:
+        """Why this candidate is asked about."""
+        return Purpose.VERIFY if candidate in self.checks else self.purpose
 
 
 def canonical(answers: Iterable[Answer]) -> list[Answer]:

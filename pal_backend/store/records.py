@@ -151,7 +151,7 @@ def dump_annotation(annotation: Annotation) -> str:
             "question": annotation.question,
             "task": annotation.task,
             "annotator": annotation.annotator,
-            "answers": [[*a.pair, a.verdict, a.origin, a.predicted] for a in annotation.answers],
+            "answers": [[*a.pair, a.verdict, a.origin, a.predicted, a.purpose] for a in annotation.answers],
             "skipped": annotation.skipped,
             "seconds": annotation.seconds,
             "note": annotation.note,
@@ -168,9 +168,9 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
     annotator, updated_at = record.text("annotator"), record.whole("updated_at")
     answers = []
     for item in record.items("answers"):
-        if not (isinstance(item, list) and len(item) == 5 and all(isinstance(text, str) for text in item[:2])):
-            raise record.wrong(f"the answer {item!r:.60}", "[sample, sample, verdict, origin, probability]")
-        first, second, verdict, origin, predicted = item
+        if not (isinstance(item, list) and len(item) in (5, 6) and all(isinstance(text, str) for text in item[:2])):
+            raise record.wrong(f"the answer {item!r:.60}", "[sample, sample, verdict, origin, probability, purpose]")
+        first, second, verdict, origin, predicted = item[:5]
         if not (first < second):
             raise record.wrong(f"the pair {first!r:.20}, {second!r:.20}", "two samples in ascending order")
         if predicted is not None and not (type(predicted) in (int, float) and math.isfinite(predicted)):
@@ -184,6 +184,8 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
                 updated_at=updated_at,
                 origin=record.as_choice(origin, Origin),
                 predicted=None if predicted is None else float(predicted),
+                # records of earlier releases do not say why they were asked
+                purpose=record.as_choice(item[5], Purpose) if len(item) == 6 else Purpose.PLACE,
             )
         )
     return Annotation(
@@ -225,6 +227,7 @@ def question_fields(question: Question) -> dict[str, Any]:
         "informativeness": question.informativeness,
         "round": question.round,
         "gain": question.gain,
+        "checks": list(question.checks),
     }
 
 
@@ -243,4 +246,5 @@ def load_question(record: Record) -> Question:
         informativeness=record.number("informativeness"),
         round=record.whole("round"),
         gain=record.number("gain", 0.0),
+        checks=record.texts("checks") if "checks" in record.value else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from pal_backend import wire
-from pal_backend.core.vocabulary import Annotation, AnnotationKey, Verdict
+from pal_backend.core.vocabulary import Annotation, AnnotationKey, Purpose, Verdict
 from pal_backend.errors import InputError
 from pal_backend.store.answers import Answers, Held, Withdrawn
 from pal_backend.store.events import Events
@@ -99,6 +100,17 @@ def test_every_annotation_comes_back_as_it_was(redis: Redis, value: Annotation) 
     assert answers.get(value.key) == value
 
 
+def test_answers_from_before_they_had_a_purpose_are_read(redis: Redis) -> None:
+    """A record of an earlier release counts as asked to place a sample."""
+    answers = Answers(redis, "p")
+    verified = replace(annotation(1, 10), answers=(replace(annotation(1, 10).answers[0], purpose=Purpose.VERIFY),))
+    answers.put([verified])
+    assert answers.all() == [verified]
+    text = str(redis.hget("pal:p:answers", str(verified.key)))
+    redis.hset("pal:p:answers", str(verified.key), text.replace(',"verify"]', "]"))
+    assert [a.purpose for a in answers.all()[0].answers] == [Purpose.PLACE]
+
+
 def test_a_late_update_does_not_revive_what_was_deleted(redis: Redis) -> None:
     """A tombstone blocks older and newer updates for ever, also when the delete came first of all."""
     answers = Answers(redis, "p")
@@ -170,6 +182,7 @@ def test_many_are_put_in_batches(redis: Redis) -> None:
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["b","a","same","manual",null]]}',
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","perhaps","manual",null]]}',
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual","x"]]}',
+        '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual",null,"fun"]]}',
         '{"updated_at":1,"question":"q","task":true,"annotator":"","answers":[]}',
     ],
 )

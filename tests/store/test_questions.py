@@ -32,12 +32,12 @@ def test_every_question_comes_back_as_it_was(redis: Redis, question: Question) -
 
 
 def test_a_question_from_before_there_were_gains_is_read(redis: Redis) -> None:
-    """A record of an earlier release has no gain: it counts as not known."""
+    """A record of an earlier release has no gain, which counts as not known, and no checks."""
     journal = Questions(redis, "p")
     question = pair_question(gain=2.5)
     journal.journal(question, "pairs", 1.0)
     text = str(redis.hget("pal:p:questions", question.id))
-    redis.hset("pal:p:questions", question.id, text.replace(',"gain":2.5', ""))
+    redis.hset("pal:p:questions", question.id, text.replace(',"gain":2.5,"checks":[]', ""))
     assert [posted.question for posted in journal.all()] == [replace(question, gain=0.0)]
 
 

@@ -53,6 +53,7 @@ def annotations(draw: st.DrawFn, updated: st.SearchStrategy[int] = times) -> Ann
             updated_at,
             draw(st.sampled_from(Origin)),
             draw(st.none() | numbers),
+            draw(st.sampled_from(Purpose)),
         )
         for pair in pairs
     )
@@ -84,4 +85,5 @@ def questions(draw: st.DrawFn) -> Question:
         informativeness=draw(st.floats(0, 1)),
         round=draw(st.integers(0, 5)),
         gain=draw(st.floats(0, 1e6)),
+        checks=tuple(draw(st.lists(st.sampled_from(samples[1 : 1 + size]), unique=True))),
     )
