@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     PAIRS = "pairs"
     SCREENS = "screens"
+    MIXED = "mixed"
 
 
 def simulate(
@@ -28,19 +29,32 @@ def simulate(
     labels: Annotated[Path, typer.Option(help="NumPy file with the true classes, (N,); only the annotator sees them.")],
     answers: Annotated[int, typer.Option(min=1, help="How many pairs are answered in all.")] = 500,
     error_rate: Annotated[float, typer.Option(help="How often the annotator is wrong, 0 to 0.5.")] = 0.0,
-    questions: Annotated[Kind, typer.Option(help="Two images, or an anchor with candidates to tick.")] = Kind.PAIRS,
+    questions: Annotated[
+        Kind, typer.Option(help="Two images, an anchor with candidates to tick, or what pays.")
+    ] = Kind.PAIRS,
     candidates: Annotated[int, typer.Option(min=1, help="Candidates on a screen.")] = 8,
-    strategy: Annotated[str, typer.Option(help="How questions are chosen.")] = "repspread",
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
+    ] = "repspread",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same questions.")] = 0,
     budgets: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of answers to score at.")] = "",
     open_questions: Annotated[int, typer.Option(min=1, help="Questions open at once, as in the live system.")] = 1,
+    seconds_per_pair: Annotated[
+        float | None, typer.Option(help="A person's time for a pair. Assumed when left out: 4.")
+    ] = None,
+    seconds_per_screen: Annotated[
+        float | None, typer.Option(help="For a full screen. Assumed when left out: 4, and 1 for each candidate.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the code that serves Label Studio with a simulated annotator.
 
     Example:  pal simulate --features X.npy --labels y.npy --answers 500 --budgets 100,200 --json
     """
+    from pal_backend.core.asking.strategies import strategy as named
+
     points = _budgets(budgets)
+    named(strategy)  # told before the files are read and the neighbours found
     arrays = _load(features), _load(labels)
 
     from rich.console import Console
@@ -61,6 +75,8 @@ def simulate(
             seed=seed,
             budgets=points,
             open_questions=open_questions,
+            seconds_per_pair=seconds_per_pair,
+            seconds_per_screen=seconds_per_screen,
             progress=lambda done, of: progress.update(task, completed=min(done, of)),
         )
     if as_json:
@@ -94,10 +110,11 @@ def _show(result: SimulationResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("answers", "screens", "ARI", "ARI unseen", "NMI", "accuracy", "groups")
+    table = Table("answers", "screens", "minutes", "ARI", "ARI unseen", "NMI", "accuracy", "groups")
     for point in result.curve:
         scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
-        table.add_row(str(point.answers), str(point.screens), *(f"{score:.3f}" for score in scores), str(point.groups))
+        counts = (str(point.answers), str(point.screens), f"{point.seconds / 60:.1f}")
+        table.add_row(*counts, *(f"{score:.3f}" for score in scores), str(point.groups))
     reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
     console = Console()
     console.print(table)

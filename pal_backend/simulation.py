@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pal_backend.core import evaluation
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import build_space
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, QuestionKind, SampleId, Verdict
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, SampleId, Verdict
 from pal_backend.errors import InputError
+from pal_backend.simulation_desks import Desks
 
 REACH = (0.8, 0.9, 0.95)
 """Values of ARI whose first crossing is reported."""
@@ -28,7 +29,10 @@ REACH_STEP = 10
 
 @dataclass(frozen=True)
 class Point:
-    """Quality after some number of answers. ``screens`` counts questions put to the annotator, pairs or screens."""
+    """Quality after some number of answers.
+
+    ``screens`` counts questions put to the annotator, pairs or screens; ``seconds`` is a person's time for them.
+    """
 
     answers: int
     screens: int
@@ -37,14 +41,16 @@ class Point:
     nmi: float
     accuracy: float
     groups: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """The curve, the first numbers of answers at which ARI values were seen, and the time taken."""
+    """The curve, the first answers and seconds of a person's time at which ARI values were seen, and the time taken."""
 
     curve: tuple[Point, ...]
     reach: dict[str, int | None]
+    reach_seconds: dict[str, float | None]
     ms_per_question: float
     seconds: float
 
@@ -53,6 +59,7 @@ class SimulationResult:
         return {
             "curve": [asdict(point) for point in self.curve],
             "reach": dict(self.reach),
+            "reach_seconds": dict(self.reach_seconds),
             "ms_per_question": self.ms_per_question,
             "seconds": self.seconds,
         }
@@ -104,6 +111,8 @@ def simulate(
     seed: int = 0,
     budgets: Sequence[int] = (),
     open_questions: int = 1,
+    seconds_per_pair: float | None = None,
+    seconds_per_screen: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SimulationResult:
     """Ask, answer and learn until ``answers`` pairs are answered, and score at every budget.
@@ -113,92 +122,61 @@ def simulate(
         labels: (N,), whole numbers; the learner never sees them, nor how many different ones there are.
         answers: pairs to be answered in all.
         error_rate: chance that an answer is wrong, in [0, 0.5).
-        questions: "pairs" or "screens".
+        questions: "pairs", "screens", or "mixed": at each step the kind whose next questions gain more per second.
         candidates: candidates of a screen.
         strategy: a strategy's name.
         seed: for the annotator and the strategy.
         budgets: numbers of answers at which to score, besides ``answers`` itself. A screen may overshoot one: the
             point tells the true number.
-        open_questions: questions open at once; the annotator takes the most informative, as Label Studio serves them.
+        open_questions: questions open at once of a kind; the annotator takes the most informative, as Label Studio
+            serves them.
+        seconds_per_pair, seconds_per_screen: a person's time, for :attr:`Point.seconds`; assumed
+            (:func:`~pal_backend.core.effort.typical_seconds`) where not given.
         progress: called with (answers so far, answers).
 
     Raises:
         InputError: arguments out of range or not fitting together.
     """
-    kind = _check(
-        features=features,
-        labels=labels,
-        answers=answers,
-        error_rate=error_rate,
-        questions=questions,
-        candidates=candidates,
-        open_questions=open_questions,
-    )
+    _check(features, labels, answers, error_rate)
+    desks = Desks.of(questions, candidates, open_questions, seconds_per_pair, seconds_per_screen)
     ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
     started = time.perf_counter()
     space = build_space(ids, features)
     learner = Learner(space, strategy=strategy, seed=seed)
     annotator = Annotator(labels, space.index, error_rate, np.random.default_rng((seed, 1)))
     run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}))
-    waiting: list[Question] = []
     while run.answers < answers:
         begun = time.perf_counter()
-        question = _next(learner, waiting, open_questions, kind, candidates)
+        question = desks.take(learner)
         if question is None:
             break
         learner.update(annotator.answer(question), ())
         learner.posterior()
         run.busy += time.perf_counter() - begun
-        run.count(question)
+        run.count(question, desks.seconds(question))
         if progress is not None:
             progress(run.answers, answers)
     run.finish()
     return SimulationResult(
         curve=tuple(run.curve),
         reach=run.reach,
+        reach_seconds=run.reach_seconds,
         ms_per_question=1000.0 * run.busy / max(run.screens, 1),
         seconds=time.perf_counter() - started,
     )
 
 
-def _next(
-    learner: Learner, waiting: list[Question], open_questions: int, kind: QuestionKind, candidates: int
-) -> Question | None:
-    """Close what became moot, refill, and take out the question worth most now; None if nothing is left to ask."""
-    waiting[:] = [question for question in waiting if not learner.value(question)[2]]
-    if len(waiting) < open_questions:
-        more = open_questions - len(waiting)
-        waiting += learner.ask(more, kind=kind, candidates=candidates, open_questions=waiting)
-    if not waiting:
-        return None
-    return waiting.pop(max(range(len(waiting)), key=lambda i: (learner.value(waiting[i])[0], -i)))
-
-
-def _check(
-    *,
-    features: NDArray[np.floating],
-    labels: NDArray[np.integer],
-    answers: int,
-    error_rate: float,
-    questions: str,
-    candidates: int,
-    open_questions: int,
-) -> QuestionKind:
-    kinds = {"pairs": QuestionKind.PAIR, "screens": QuestionKind.SCREEN}
+def _check(features: NDArray[np.floating], labels: NDArray[np.integer], answers: int, error_rate: float) -> None:
     if features.ndim != 2 or labels.shape != (len(features),) or len(features) < 2:
         raise InputError(
             f"features of shape {features.shape} and labels of shape {labels.shape} do not fit; expected (N, D) and (N,)"
         )
     if not np.isfinite(features).all():
         raise InputError("features hold NaN or infinity; expected finite numbers")
-    if questions not in kinds:
-        raise InputError(f"questions {questions!r} is not known; use pairs or screens")
     if not 0.0 <= error_rate < 0.5:
         raise InputError(f"error rate {error_rate} is out of range; expected 0 or more and less than 0.5")
-    for name, number in (("answers", answers), ("candidates", candidates), ("open questions", open_questions)):
-        if number < 1:
-            raise InputError(f"{name} must be at least 1, found {number}")
-    return kinds[questions]
+    if answers < 1:
+        raise InputError(f"answers must be at least 1, found {answers}")
 
 
 class _Run:
@@ -208,15 +186,17 @@ class _Run:
         self._learner, self._labels, self._budgets = learner, labels, budgets
         self._seen = np.zeros(len(labels), bool)
         self.answers = self.screens = 0
-        self.busy = 0.0
+        self.busy = self.seconds = 0.0
         self.curve: list[Point] = []
         self.reach: dict[str, int | None] = {str(value): None for value in REACH}
+        self.reach_seconds: dict[str, float | None] = {str(value): None for value in REACH}
 
-    def count(self, question: Question) -> None:
-        """Note an answered question, and score where a budget is met or it is time for a look."""
+    def count(self, question: Question, seconds: float) -> None:
+        """Note a question that took a person so many seconds, and score where a budget is met or it is time for a look."""
         before = self.answers
         self.answers += len(question.candidates)
         self.screens += 1
+        self.seconds += seconds
         index = self._learner.space.index
         self._seen[[index[sample] for sample in question.samples]] = True
         due = [budget for budget in self._budgets if before < budget <= self.answers]
@@ -226,7 +206,7 @@ class _Run:
                 self.curve.append(point)
             for value in REACH:
                 if self.reach[str(value)] is None and point.ari >= value:
-                    self.reach[str(value)] = point.answers
+                    self.reach[str(value)], self.reach_seconds[str(value)] = point.answers, point.seconds
 
     def finish(self) -> None:
         """Score once more where nothing was left to ask before the budget was spent."""
@@ -244,4 +224,5 @@ class _Run:
             nmi=evaluation.nmi(self._labels, groups),
             accuracy=evaluation.majority_accuracy(self._labels, groups),
             groups=len(np.unique(groups)),
+            seconds=self.seconds,
         )

@@ -146,9 +146,10 @@ def test_simulate_prints_one_object(digits: tuple[str, ...]) -> None:
     done = pal("simulate", *digits, "--answers", "20", "--budgets", "5,10", "--error-rate", "0.05", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result.keys() == {"curve", "reach", "ms_per_question", "seconds"}
+    assert result.keys() == {"curve", "reach", "reach_seconds", "ms_per_question", "seconds"}
     assert [point["answers"] for point in result["curve"]] == [5, 10, 20]
-    assert result["curve"][0].keys() == {"answers", "screens", "ari", "ari_unseen", "nmi", "accuracy", "groups"}
+    scores = {"ari", "ari_unseen", "nmi", "accuracy", "groups"}
+    assert result["curve"][0].keys() >= {"answers", "screens", "seconds"} | scores
     assert result["reach"].keys() == {"0.8", "0.9", "0.95"}
 
 
@@ -169,6 +170,18 @@ def test_simulate_asks_screens_with_many_open(digits: tuple[str, ...]) -> None:
     done = pal("simulate", *digits, "--answers", "20", *flags, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["curve"][-1]["screens"] == 5
+
+
+def test_simulate_counts_a_persons_time(digits: tuple[str, ...]) -> None:
+    """Seconds of a person's time come with every point, and may be told; both kinds may be mixed."""
+    flags = ("--questions", "mixed", "--candidates", "4", "--seconds-per-pair", "3", "--seconds-per-screen", "6")
+    done = pal("simulate", *digits, "--answers", "20", *flags, "--json")
+    assert done.returncode == 0, done.stderr
+    last = json.loads(done.stdout)["curve"][-1]
+    assert 3 * last["screens"] <= last["seconds"] <= 6 * last["screens"]
+    wrong = pal("simulate", *digits, "--seconds-per-pair", "0")
+    assert wrong.returncode == 2
+    assert "seconds for a pair must be above 0" in wrong.stderr
 
 
 def test_simulate_without_json_is_a_table(digits: tuple[str, ...]) -> None:

@@ -23,8 +23,9 @@ def test_it_learns_and_reports() -> None:
     )
     body = json.loads(json.dumps(result.to_json()))
     assert [point["answers"] for point in body["curve"]] == [20, 40, 60]
-    assert set(body["curve"][0]) == {"answers", "screens", "ari", "ari_unseen", "nmi", "accuracy", "groups"}
-    assert set(body["reach"]) == {"0.8", "0.9", "0.95"}
+    assert set(body["curve"][0]) >= {"answers", "screens", "seconds", "ari", "ari_unseen", "nmi", "accuracy", "groups"}
+    assert set(body["reach"]) == set(body["reach_seconds"]) == {"0.8", "0.9", "0.95"}
+    assert body["curve"][0]["seconds"] == 80.0 and body["reach_seconds"]["0.9"] == 4.0 * body["reach"]["0.9"]
     assert body["curve"][-1]["ari"] > 0.9 and body["reach"]["0.9"] <= 60
     assert seen[-1] == (60, 60)
 
@@ -42,6 +43,16 @@ def test_screens_count_their_candidates() -> None:
     """A screen of five gives five answers."""
     result = simulate(SPACE.features, LABELS, answers=50, questions="screens", candidates=5)
     assert result.curve[-1].answers >= 50 > result.curve[-1].screens
+
+
+def test_mixed_asks_what_pays() -> None:
+    """Where screens cost next to nothing only screens are asked, where pairs do only pairs, by any number open."""
+    for open_questions in (1, 3):
+        mixed = {"answers": 40, "questions": "mixed", "candidates": 4, "open_questions": open_questions}
+        screens = simulate(SPACE.features, LABELS, seconds_per_pair=1000.0, **mixed)  # type: ignore[arg-type]
+        assert screens.curve[-1].screens <= 12
+        pairs = simulate(SPACE.features, LABELS, seconds_per_screen=1000.0, **mixed)  # type: ignore[arg-type]
+        assert pairs.curve[-1].screens == 40
 
 
 def test_names_of_the_classes_are_never_told() -> None:
@@ -63,6 +74,8 @@ def test_it_stops_when_nothing_is_left_to_ask() -> None:
         ({"answers": 0}, "answers"),
         ({"questions": "riddles"}, "pairs or screens"),
         ({"open_questions": 0}, "open questions"),
+        ({"seconds_per_screen": -1.0}, "seconds for a screen"),
+        ({"seconds_per_pair": float("nan")}, "seconds for a pair"),
         ({"labels": LABELS[:-1]}, "do not fit"),
         ({"features": np.full_like(SPACE.features, np.nan)}, "finite"),
         ({"strategy": "best"}, "repspread"),
