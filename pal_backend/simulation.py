@@ -94,6 +94,7 @@ class Annotator:
                     updated_at=self._annotations,
                     predicted=predicted,
                     purpose=question.purpose_of(candidate),
+                    candidate=candidate,
                 )
             )
         return answers

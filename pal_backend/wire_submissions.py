@@ -156,6 +156,7 @@ def to_annotation(submission: Submission, question: Question, desk: Named) -> An
             origin=origin,
             predicted=question.probabilities[place] if known and 0 < question.probabilities[place] < 1 else None,
             purpose=question.purpose_of(question.candidates[place]),
+            candidate=question.candidates[place],
         )
         for place, (pair, verdict) in enumerate(zip(question.pairs, verdicts, strict=bool(verdicts)))
     )

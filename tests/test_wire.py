@@ -248,13 +248,14 @@ def test_a_pair_gives_one_answer(verdict: Verdict) -> None:
     assert (found.task, found.question, found.annotator, found.updated_at) == (3, PAIR.id, "1", 1_000_000)
 
 
-def test_an_answer_knows_why_it_was_asked() -> None:
-    """A pair's answer has its question's purpose; on a screen the checks among the candidates verify, the rest place."""
+def test_an_answer_knows_why_it_was_asked_and_about_what() -> None:
+    """A pair's answer has its question's purpose and candidate; on a screen the checks among the candidates verify, the rest place."""
     submission = wire.parse_submission(annotation(result=pair_result("Same")))
     (answer,) = wire.to_annotation(submission, replace(PAIR, purpose=Purpose.VERIFY), Desk()).answers
-    assert answer.purpose is Purpose.VERIFY
+    assert (answer.purpose, answer.candidate) == (Purpose.VERIFY, *PAIR.candidates)
     found = wire.to_annotation(screen_annotation(screen_result([C])), replace(SCREEN, checks=(C,)), Desk())
     assert [a.purpose for a in found.answers] == [Purpose.PLACE, Purpose.VERIFY, Purpose.PLACE]
+    assert [a.candidate for a in found.answers] == [B, C, D]
 
 
 def test_origins_reach_the_answers() -> None:

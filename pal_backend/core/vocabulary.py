@@ -102,8 +102,10 @@ class Answer:
     origin: Origin = Origin.MANUAL
     predicted: float | None = None
     purpose: Purpose = Purpose.PLACE
-    """Why it was asked. Only :data:`Purpose.VERIFY` makes a difference afterwards: it tells that the sample was drawn
-    uniformly."""
+    """Why it was asked."""
+    candidate: SampleId = ""
+    """Which of the two the question was to tell about; empty where it is not known. Of a verification it is the sample
+    that was drawn uniformly."""
 
 
 @dataclass(frozen=True, slots=True)

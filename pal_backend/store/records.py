@@ -151,7 +151,9 @@ def dump_annotation(annotation: Annotation) -> str:
             "question": annotation.question,
             "task": annotation.task,
             "annotator": annotation.annotator,
-            "answers": [[*a.pair, a.verdict, a.origin, a.predicted, a.purpose] for a in annotation.answers],
+            "answers": [
+                [*a.pair, a.verdict, a.origin, a.predicted, a.purpose, a.candidate] for a in annotation.answers
+            ],
             "skipped": annotation.skipped,
             "seconds": annotation.seconds,
             "note": annotation.note,
@@ -168,13 +170,19 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
     annotator, updated_at = record.text("annotator"), record.whole("updated_at")
     answers = []
     for item in record.items("answers"):
-        if not (isinstance(item, list) and len(item) in (5, 6) and all(isinstance(text, str) for text in item[:2])):
-            raise record.wrong(f"the answer {item!r:.60}", "[sample, sample, verdict, origin, probability, purpose]")
+        if not (isinstance(item, list) and len(item) in (5, 7) and all(isinstance(text, str) for text in item[:2])):
+            raise record.wrong(
+                f"the answer {item!r:.60}", "[two samples, verdict, origin, probability, purpose, candidate]"
+            )
         first, second, verdict, origin, predicted = item[:5]
         if not (first < second):
             raise record.wrong(f"the pair {first!r:.20}, {second!r:.20}", "two samples in ascending order")
         if predicted is not None and not (type(predicted) in (int, float) and math.isfinite(predicted)):
             raise record.wrong(f"the probability {predicted!r:.60}", "a number or null")
+        # records of earlier releases do not say why they were asked, nor about which of the two
+        purpose, candidate = item[5:] or (Purpose.PLACE, "")
+        if candidate not in ("", first, second):
+            raise record.wrong(f"the candidate {candidate!r:.20}", "one of the pair, or nothing")
         answers.append(
             Answer(
                 annotation=key,
@@ -184,8 +192,8 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
                 updated_at=updated_at,
                 origin=record.as_choice(origin, Origin),
                 predicted=None if predicted is None else float(predicted),
-                # records of earlier releases do not say why they were asked
-                purpose=record.as_choice(item[5], Purpose) if len(item) == 6 else Purpose.PLACE,
+                purpose=record.as_choice(purpose, Purpose),
+                candidate=candidate,
             )
         )
     return Annotation(

@@ -107,7 +107,7 @@ def test_answers_from_before_they_had_a_purpose_are_read(redis: Redis) -> None:
     answers.put([verified])
     assert answers.all() == [verified]
     text = str(redis.hget("pal:p:answers", str(verified.key)))
-    redis.hset("pal:p:answers", str(verified.key), text.replace(',"verify"]', "]"))
+    redis.hset("pal:p:answers", str(verified.key), text.replace(',"verify",""]', "]"))
     assert [a.purpose for a in answers.all()[0].answers] == [Purpose.PLACE]
 
 
@@ -182,7 +182,8 @@ def test_many_are_put_in_batches(redis: Redis) -> None:
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["b","a","same","manual",null]]}',
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","perhaps","manual",null]]}',
         '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual","x"]]}',
-        '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual",null,"fun"]]}',
+        '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual",null,"fun",""]]}',
+        '{"updated_at":1,"question":"q","task":1,"annotator":"","answers":[["a","b","same","manual",null,"place","c"]]}',
         '{"updated_at":1,"question":"q","task":true,"annotator":"","answers":[]}',
     ],
 )

@@ -54,6 +54,7 @@ def annotations(draw: st.DrawFn, updated: st.SearchStrategy[int] = times) -> Ann
             draw(st.sampled_from(Origin)),
             draw(st.none() | numbers),
             draw(st.sampled_from(Purpose)),
+            draw(st.sampled_from(["", *pair])),
         )
         for pair in pairs
     )
