@@ -41,7 +41,9 @@ def init(
     title: Annotated[str, typer.Option(help="Title of the project in Label Studio.")] = "",
     question_text: Annotated[str | None, typer.Option(help="The question that stands above two images.")] = None,
     candidates: Annotated[int | None, typer.Option(min=2, max=50, help="Candidates on a screen.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="How questions are chosen.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same questions.")] = None,
 ) -> None:
     """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
@@ -58,6 +60,10 @@ def init(
     from pal_backend.settings import Settings
     from pal_backend.store.stores import Stores
 
+    if strategy is not None:
+        from pal_backend.core.asking.strategies import strategy as named
+
+        named(strategy)  # an unknown name, or one that cannot be imported, is told before anything is made
     settings = Settings.from_env()
     stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
     given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "seed": seed}

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
+from pal_backend.core.difficulty import reconstruction_error
 from pal_backend.core.vocabulary import SampleId
 
 MEDOIDS = 40
@@ -28,11 +29,14 @@ class Space:
         sample_ids: the N samples, in the order of the rows.
         features: float32 (N, D).
         graph: float32 csr (N, N), symmetric, weights in (0, 1], no diagonal.
+        difficulty: float32 (N,), the loss of each sample in the pretext task that the model version was trained on,
+            finite, larger is harder; None where there was none.
     """
 
     sample_ids: tuple[SampleId, ...]
     features: NDArray[np.float32]
     graph: sparse.csr_array
+    difficulty: NDArray[np.float32] | None = None
 
     @cached_property
     def index(self) -> dict[SampleId, int]:
@@ -57,6 +61,14 @@ class Space:
         sizes = np.bincount(fit.labels_, minlength=count)[fit.labels_[rows]]
         return rows.astype(np.int64), sizes * (count / n)
 
+    @cached_property
+    def hardest(self) -> NDArray[np.int64]:
+        """Rows from the hardest to the easiest, int64 (N,), by :attr:`difficulty`; where there is none, by what a PCA of
+        the features leaves out. Ties go by sample id, so that the order of the rows tells nothing.
+        """
+        loss = reconstruction_error(self.features) if self.difficulty is None else self.difficulty
+        return np.asarray(np.lexsort((np.asarray(self.sample_ids), -loss)), np.int64)
+
     def weights(self, row: int) -> NDArray[np.float32]:
         """Weights of the edges to :meth:`neighbours`, in the same order."""
         return np.asarray(self.graph.data[self.graph.indptr[row] : self.graph.indptr[row + 1]], np.float32)
@@ -66,7 +78,12 @@ class Space:
         return np.asarray(self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]], np.int64)
 
 
-def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], k: int = 10) -> Space:
+def build_space(
+    sample_ids: Sequence[SampleId],
+    features: NDArray[np.floating],
+    k: int = 10,
+    difficulty: NDArray[np.floating] | None = None,
+) -> Space:
     """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the larger weight.
 
     ``w_ij = exp(-d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.
@@ -75,9 +92,10 @@ def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], 
         sample_ids: N ids, all different.
         features: (N, D), finite.
         k: neighbours a sample; fewer where N is small.
+        difficulty: (N,), finite, loss of each sample in a pretext task, if there was one.
 
     Raises:
-        ValueError: ids and features do not fit together, or features are not finite.
+        ValueError: ids, features and difficulty do not fit together, or are not finite.
     """
     x = np.ascontiguousarray(features, dtype=np.float32)
     if x.ndim != 2 or len(x) != len(sample_ids):
@@ -86,9 +104,12 @@ def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], 
         raise ValueError("sample ids occur twice; every row needs an id of its own")
     if not np.isfinite(x).all():
         raise ValueError("features hold NaN or infinity; expected finite numbers")
+    loss = None if difficulty is None else np.ascontiguousarray(difficulty, dtype=np.float32)
+    if loss is not None and (loss.shape != (len(x),) or not np.isfinite(loss).all()):
+        raise ValueError(f"difficulty of shape {loss.shape} cannot be used; expected {len(x)} finite numbers")
     n, k = len(x), min(k, len(x) - 1)
     if k < 1:
-        return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32))
+        return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32), loss)
     distances, found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()
     scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12)
     weights = np.exp(-(distances**2) / (scale[:, None] * scale[found]))
@@ -98,4 +119,4 @@ def build_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating], 
     one_way = sparse.csr_array((data, (rows, found.reshape(-1))), shape=(n, n))
     graph = sparse.csr_array(one_way.maximum(one_way.T))
     graph.sort_indices()
-    return Space(tuple(sample_ids), x, graph)
+    return Space(tuple(sample_ids), x, graph, loss)

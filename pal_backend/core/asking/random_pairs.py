@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pal_backend.core.asking.relations import Relations
 from pal_backend.core.asking.state import Candidates, State
 
 DRAWN = 200
@@ -11,17 +12,11 @@ DRAWN = 200
 
 
 def random_pairs(state: State, rng: np.random.Generator) -> Candidates:
-    """Uniform pairs that no answer settles yet, in random order."""
+    """Uniform pairs that no answer settles yet, in random order.
+
+    ``score ~ U(0, 1)``. A pair with an answer that settled nothing may be drawn again.
+    """
     n = len(state.space.sample_ids)
-    rows = []
-    for a, b, score in zip(
-        rng.integers(n, size=DRAWN).tolist(),
-        rng.integers(n, size=DRAWN).tolist(),
-        rng.random(DRAWN).tolist(),
-        strict=True,
-    ):
-        if a == b or state.pair(a, b) in state.open_pairs:
-            continue
-        if not state.graph.settled(*state.pair(a, b)):
-            rows.append((a, b, score))
-    return Candidates.of(rows)
+    left, right, scores = rng.integers(n, size=DRAWN), rng.integers(n, size=DRAWN), rng.random(DRAWN)
+    some = Relations(state).askable(left, right)
+    return Candidates(left[some], right[some], scores[some])

@@ -1,29 +1,162 @@
-"""Strategies by name. A strategy is any callable ``(state, rng) -> scored candidates``."""
+"""Strategies by name: ours, and those that installed packages register as entry points.
+
+A strategy is any callable ``(state, rng) -> scored candidates``. A package offers its own in its ``pyproject.toml``::
+
+    [project.entry-points."pal_backend.strategies"]
+    densest = "my_package.asking:densest_first"
+
+It is imported when it is first asked for by name. Only installed packages can register one: a name, wherever it comes
+from, picks among these and cannot make anything else run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from pal_backend.core.asking.checked import Strategy, checked
+from pal_backend.core.asking.k_centre import k_centre
+from pal_backend.core.asking.pal_anchor import pal_anchor
+from pal_backend.core.asking.pt4al import pt4al
 from pal_backend.core.asking.random_pairs import random_pairs
 from pal_backend.core.asking.repspread import repspread
 from pal_backend.core.asking.state import Candidates, State
-from pal_backend.errors import InputError
+from pal_backend.core.asking.uncertainty import uncertainty
+from pal_backend.errors import ConfigError, InputError, PalError
 
-Strategy = Callable[[State, np.random.Generator], Candidates]
-"""Scores possible questions; it must be a function of the state and the generator, with no memory of its own."""
+GROUP = "pal_backend.strategies"
+"""Entry points of this group are strategies."""
 
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType({"random": random_pairs, "repspread": repspread})
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        "k-centre": k_centre,
+        "pal-anchor": pal_anchor,
+        "pt4al": pt4al,
+        "random": random_pairs,
+        "repspread": repspread,
+        "uncertainty": uncertainty,
+    }
+)
+"""Ours; their names cannot be taken by a package."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """One strategy in words, from its docstring.
+
+    ``source`` is the paper, ``package`` who registered it (empty for ours), ``problem`` why it cannot be used, if so.
+    """
+
+    name: str
+    summary: str
+    source: str = ""
+    package: str = ""
+    problem: str = ""
 
 
 def strategy(name: str) -> Strategy:
-    """The strategy of that name.
+    """The strategy of that name; what it gives is checked at every call (:func:`~.checked.checked`).
 
     Raises:
         InputError: there is none.
+        ConfigError: it is registered, but cannot be imported, or is not callable.
     """
-    if name not in STRATEGIES:
-        raise InputError(f"strategy {name!r} is not known; use one of {', '.join(sorted(STRATEGIES))}")
-    return STRATEGIES[name]
+    function = STRATEGIES[name] if name in STRATEGIES else _plugged(name)
+
+    def ask(state: State, rng: np.random.Generator) -> Candidates:
+        return checked(name, function(state, rng), state)
+
+    return ask
+
+
+def known() -> list[str]:
+    """Names of all strategies, sorted; nothing is imported for it."""
+    return sorted({*STRATEGIES, *(point.name for point in entry_points(group=GROUP))})
+
+
+def descriptions() -> list[Description]:
+    """All strategies, ours first; one that cannot be loaded is listed with the reason."""
+    ours = [_describe(name, function) for name, function in STRATEGIES.items()]
+    theirs = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return ours + [_describe_plugged(point) for point in theirs]
+
+
+def _plugged(name: str) -> Strategy:
+    """The strategy that a package registered; what goes wrong in it is told with its name."""
+    points = list(entry_points(group=GROUP, name=name))
+    if not points:
+        raise InputError(
+            f"strategy {name!r} is not known; use one of {', '.join(known())} (`pal strategies` tells about each)"
+        )
+    if len(points) > 1:
+        places = " and ".join(sorted(map(_place, points)))
+        raise ConfigError(f"strategy {name!r} is registered by {places}; expected one; rename or uninstall the other")
+    function = _load(points[0])
+
+    def ask(state: State, rng: np.random.Generator) -> Any:
+        try:
+            return function(state, rng)
+        except PalError:
+            raise
+        except Exception as problem:
+            words = f"{type(problem).__name__}: {problem}"
+            raise ConfigError(
+                f"strategy {name!r} of {_place(points[0])} failed: {words}; mend it, or choose another with --strategy"
+            ) from problem
+
+    return ask
+
+
+def _load(point: EntryPoint) -> Any:
+    """What the entry point names.
+
+    Raises:
+        ConfigError: it cannot be imported, or is not callable.
+    """
+    try:
+        loaded = point.load()
+    except Exception as problem:  # a module may fail in any way while it is imported
+        raise ConfigError(
+            f"strategy {point.name!r} of {_place(point)} cannot be imported: {type(problem).__name__}: {problem}; "
+            "install what it needs, or mend its entry point"
+        ) from problem
+    if not callable(loaded):
+        raise ConfigError(
+            f"strategy {point.name!r} of {_place(point)} is of type {type(loaded).__name__}; expected a callable "
+            "(state, rng) -> Candidates; mend its entry point"
+        )
+    return loaded
+
+
+def _place(point: EntryPoint) -> str:
+    return f"{point.dist.name if point.dist else 'an unknown package'} ({point.value})"
+
+
+def _describe_plugged(point: EntryPoint) -> Description:
+    package = point.dist.name if point.dist else ""
+    if point.name in STRATEGIES:
+        return Description(
+            point.name, "", package=package, problem="the name is one of ours; register it under another"
+        )
+    try:
+        _plugged(point.name)
+        return _describe(point.name, _load(point), package)
+    except ConfigError as problem:
+        return Description(point.name, "", package=package, problem=str(problem))
+
+
+def _describe(name: str, function: Any, package: str = "") -> Description:
+    """Summary and source from the docstring: its first paragraph, and the one that starts with "Source:"."""
+    while isinstance(function, partial):
+        function = function.func
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", inspect.getdoc(function) or "")]
+    source = next((part.removeprefix("Source:").strip() for part in paragraphs if part.startswith("Source:")), "")
+    return Description(name, paragraphs[0], source, package)
