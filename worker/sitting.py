@@ -17,6 +17,7 @@ from pal_backend.store.projects import Project
 from pal_backend.store.sittings import Lease
 from worker.agenda import Agenda
 from worker.bootstrap import Workshop
+from worker.efforts import Efforts
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Sitting:
         self._revisions = stores.revisions(project.name)
         self._versions = stores.versions(project.name)
         self._agenda = Agenda(project, shop)
+        self._efforts = Efforts(project)
         self._waiting: list[float] = []
         self._renewed_at = self._published_at = self._clock()
         self._pause = 0.0
@@ -89,6 +91,7 @@ class Sitting:
         annotations = self._answers.all()
         self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
         self._agenda.meet(annotations)
+        self._efforts.note(annotations)
 
     def _follow_version(self) -> None:
         """Move to the model version that training has published meanwhile, keeping answers and groups."""
@@ -118,6 +121,8 @@ class Sitting:
         self._learner.update([answer for annotation in changed for answer in annotation.answers], [*gone, *emptied])
         self._agenda.answered(changed)
         self._agenda.unanswered(gone)
+        self._efforts.note(changed)
+        self._efforts.forget(gone)
         self._waiting += [
             stored.received_at for stored in batch if isinstance(stored.event, wire.Submitted | wire.Deleted)
         ]
@@ -148,6 +153,7 @@ class Sitting:
         waiting, self._waiting = self._waiting, []
         posterior = self._learner.posterior()
         contradictions = self._learner.contradictions()
+        effort = self._efforts.now(self._learner)
         self._revisions.publish(
             posterior,
             version=self._version,
@@ -157,6 +163,7 @@ class Sitting:
             cursor=self._events.cursor(),
             now=started,
             latencies=[self._clock() - received for received in waiting],
+            effort=effort,
         )
         self._agenda.plan(self._learner)
         self._agenda.ask_for_training(posterior)

@@ -20,10 +20,12 @@ from typing import Any, cast
 import safetensors.numpy
 from redis import Redis
 
+from pal_backend.core.paying import Effort
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
+from pal_backend.store.efforts import effort_fields, load_effort
 from pal_backend.store.records import Record, dump
 from pal_backend.store.sittings import Lease, fence_key
 from pal_backend.store.versions import Versions, load_arrays
@@ -81,6 +83,8 @@ class Revision:
     """Seconds since 1970."""
     posterior: dict[str, Any] = field(repr=False)
     """The posterior's header."""
+    effort: Effort = field(default_factory=Effort, repr=False)
+    """What answering costs people, and what it gains."""
 
 
 class Revisions:
@@ -110,6 +114,7 @@ class Revisions:
         now: float,
         latencies: Sequence[float] = (),
         cursor: str = "0-0",
+        effort: Effort | None = None,
     ) -> Revision:
         """Publish a posterior: readers see it, whole, or the one before.
 
@@ -122,6 +127,7 @@ class Revisions:
             now: seconds since 1970.
             latencies: seconds from each webhook folded in until now.
             cursor: last event folded in.
+            effort: what answering costs people, if it was looked at.
 
         Raises:
             ConflictError: a later lease has published already, or Redis was lost since this one was given; nothing changed.
@@ -139,8 +145,9 @@ class Revisions:
             contradictions=[list(pair) for pair in contradictions],
             published_at=now,
             posterior=posterior.header(),
+            effort=effort or Effort(),
         )
-        text = dump(asdict(revision))
+        text = dump({**asdict(revision), "effort": effort_fields(revision.effort)})
         files = {"revision.json": text.encode(), "posterior.safetensors": safetensors.numpy.save(posterior.arrays())}
         self._artefacts.write_folder(f"{self._folder}/{revision.number}", files)
         self._commit(revision, text, lease, latencies)
@@ -255,4 +262,5 @@ def _load(record: Record) -> Revision:
         contradictions=pairs,
         published_at=record.number("published_at"),
         posterior=record.mapping("posterior"),
+        effort=load_effort(record.value.get("effort"), f"{record.place} effort"),
     )

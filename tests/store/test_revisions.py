@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 from redis import Redis
 
+from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.revisions import KEPT, Revision, Revisions
@@ -52,7 +55,12 @@ class Site:
         return lease
 
     def publish(
-        self, lease: Lease, share: float = 0.5, answers: int = 1, latencies: tuple[float, ...] = ()
+        self,
+        lease: Lease,
+        share: float = 0.5,
+        answers: int = 1,
+        latencies: tuple[float, ...] = (),
+        effort: Effort | None = None,
     ) -> Revision:
         """Publish a belief."""
         return self.revisions.publish(
@@ -64,6 +72,7 @@ class Site:
             now=1000.5,
             latencies=latencies,
             cursor="5-0",
+            effort=effort,
         )
 
     def folders(self) -> list[str]:
@@ -101,6 +110,52 @@ def test_a_revision_comes_back_as_it_was(site: Site) -> None:
     for name, array in expected.arrays().items():
         np.testing.assert_array_equal(read.arrays()[name], array)
     assert other.posterior() is read
+
+
+EFFORT = Effort(
+    {QuestionKind.PAIR: Outlook(4.5, 30, 2, 8, 0.75), QuestionKind.SCREEN: Outlook(12.0, 0)},
+    (Person("7", 40, 0.04, {QuestionKind.PAIR: 4.25}), Person("", 1, None)),
+    0.25,
+)
+
+
+def test_what_answering_costs_comes_back_as_it_was(site: Site) -> None:
+    """Seconds, gains and people stand in the revision, read from Redis or, when that was lost, from its file."""
+    published = site.publish(site.lease(), effort=EFFORT)
+    assert published.effort == EFFORT
+    assert site.reader().current() == published
+    site.redis.flushdb()
+    assert site.reader().current() == published
+
+
+def test_a_revision_from_before_effort_was_measured_is_read(site: Site) -> None:
+    """Nothing is known of the effort then, and everything else stands."""
+    published = site.publish(site.lease(), effort=EFFORT)
+    record = json.loads(str(site.redis.hget("pal:digits:revision", "json")))
+    del record["effort"]
+    site.redis.hset("pal:digits:revision", "json", json.dumps(record))
+    assert site.reader().current() == replace(published, effort=Effort())
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        [],
+        {"outlooks": {"riddle": {}}},
+        {"outlooks": {"pair": {"seconds": 0}}},
+        {"people": [{"name": 7}]},
+        {"people": [{"name": "7", "answers": 1, "median_seconds": {"pair": "quick"}}]},
+        {"error": "large"},
+    ],
+)
+def test_a_spoilt_effort_is_named(site: Site, spoilt: object) -> None:
+    """What somebody wrote there by hand is refused with its place."""
+    site.publish(site.lease(), effort=EFFORT)
+    record = json.loads(str(site.redis.hget("pal:digits:revision", "json")))
+    record["effort"] = {**record["effort"], **spoilt} if isinstance(spoilt, dict) else spoilt
+    site.redis.hset("pal:digits:revision", "json", json.dumps(record))
+    with pytest.raises(InputError, match="effort"):
+        site.reader().current()
 
 
 def test_a_new_revision_replaces_the_one_in_memory(site: Site) -> None:

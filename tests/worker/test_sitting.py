@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from pal_backend import wire
-from pal_backend.core.vocabulary import AnnotationKey, Verdict
+from pal_backend.core.vocabulary import AnnotationKey, QuestionKind, Verdict
 from pal_backend.credentials import Credentials
 from pal_backend.errors import ConflictError
 from pal_backend.queues import Queues
 from pal_backend.settings import Settings
+from pal_backend.store.projects import Desk
 from pal_backend.store.questions import State
 from pal_backend.store.stores import Stores
 from tests.worker.house import NAME, House, build_house
@@ -120,6 +121,28 @@ def test_a_skip_closes_the_question_without_an_answer(shop: Workshop, house: Hou
     kept = house.stores.questions(NAME).get(posted.id)
     assert kept is not None
     assert (kept.state, kept.closed) == (State.CLOSED, "skipped")
+
+
+def test_a_revision_says_what_answering_costs(shop: Workshop, house: House) -> None:
+    """With a desk of each kind: gains of what is next on both, seconds, and who answered how much."""
+    project = house.stores.projects.get(NAME)
+    screens = Desk("screens", QuestionKind.SCREEN, project_id=2, backend_id=2, webhook_id=2)
+    house.stores.projects.save(replace(project, desks=(*project.desks, screens)))
+    sit(shop)
+    pairs = [posted for posted in house.questions() if posted.desk == "pairs"]
+    for posted in pairs:
+        house.send(wire.Submitted((house.submission(posted),)))
+
+    sit(shop)
+
+    revision = house.stores.revisions(NAME).current()
+    assert revision is not None
+    outlooks = revision.effort.outlooks
+    assert set(outlooks) == set(QuestionKind)
+    assert all(outlook.gain and outlook.gain > 0 for outlook in outlooks.values())
+    assert (outlooks[QuestionKind.PAIR].timed, outlooks[QuestionKind.SCREEN].timed) == (len(pairs), 0)
+    (person,) = revision.effort.people
+    assert (person.name, person.answers, person.median_seconds) == ("7", len(pairs), {QuestionKind.PAIR: 1.0})
 
 
 def test_start_training_and_events_without_content_become_jobs(shop: Workshop, house: House) -> None:
