@@ -14,6 +14,7 @@ import typer
 from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from pal_backend.core.paying import Person
     from pal_backend.queues import JobStatus
     from pal_backend.status import Status
     from pal_backend.store.stores import Stores
@@ -145,6 +146,8 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("model version", "\n".join([found.version or "none yet", *refused])),
         ("training", found.training or "none asked for lately"),
         ("desks", "\n".join(desks) or "none; make one with `pal init`"),
+        *([("pays now", found.advice.sentence)] if found.advice else []),
+        ("annotators", "\n".join(map(_annotator, found.annotators)) or "none yet"),
         ("workers", f"{found.workers}" if found.workers else "none; start one with `python -m worker`"),
         ("jobs", "\n".join([waiting or "none wait", *failed[:SHOWN]])),
         ("contradictions", str(found.contradictions)),
@@ -152,6 +155,15 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("set aside", _quarantine(found)),
     ]
     return [*rows, ("learning", found.learning)] if found.learning else rows
+
+
+def _annotator(person: Person) -> str:
+    """Name, answers, estimated errors and median seconds, in a line."""
+    parts = [f"{person.answers} answer{'' if person.answers == 1 else 's'}"]
+    if person.error_rate is not None:
+        parts.append(f"about {person.error_rate:.0%} wrong")
+    parts += [f"{seconds:.1f} s a {kind}" for kind, seconds in person.median_seconds.items()]
+    return f"{person.name or 'not known'}: {', '.join(parts)}"
 
 
 def _quarantine(found: Status) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pal_backend.core.paying import Effort, Outlook, Person
+from pal_backend.desk_advice import Advice, advise
 from pal_backend.pool_index import load_quarantine
 from pal_backend.queues import Queues
 from pal_backend.store.projects import Desk, Project
@@ -24,6 +26,12 @@ class DeskStatus:
     prelabel: bool
     retired: bool
     open_questions: int
+    seconds_per_question: float | None = None
+    """Expected of a person; None before a revision has looked."""
+    timed_answers: int = 0
+    """Answers of this kind that the seconds rest on; 0: they are assumed."""
+    gain_per_second: float | None = None
+    """Expected of the next questions of this kind; None unless there is a desk of each kind."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class Status:
     quarantined: int
     quarantine: tuple[tuple[str, str], ...]
     """The first hundred files set aside, each with the reason."""
+    advice: Advice | None = None
+    """Which desks pay now; None unless there is a desk of each kind."""
+    annotators: tuple[Person, ...] = ()
+    """Everybody who answered, by Label Studio's user id."""
 
 
 def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
@@ -66,9 +78,10 @@ def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
     revisions, versions, answers = stores.revisions(name), stores.versions(name), stores.answers(name)
     revision, latencies = revisions.current(), revisions.latencies()
     held, quarantine = answers.held(), load_quarantine(stores.artefacts, name)
+    effort = Effort() if revision is None else revision.effort
     return Status(
         project=name,
-        desks=tuple(_desk_status(name, desk, stores) for desk in project.desks),
+        desks=tuple(_desk_status(name, desk, stores, effort.outlooks.get(desk.kind)) for desk in project.desks),
         annotations=answers.count(),
         events_waiting=stores.events(name).pending(),
         learning=stores.sittings(name).holder(),
@@ -85,9 +98,25 @@ def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
         held=None if held is None else held.reason,
         quarantined=len(quarantine),
         quarantine=tuple((one.path, one.reason) for one in quarantine[:QUARANTINE_SHOWN]),
+        advice=advise(project.desks, effort),
+        annotators=effort.people,
     )
 
 
-def _desk_status(project: str, desk: Desk, stores: Stores) -> DeskStatus:
-    waiting = len(stores.questions(project).open(desk.name))
-    return DeskStatus(desk.name, str(desk.kind), desk.project_id, desk.prelabel, desk.retired, waiting)
+def _desk_status(project: str, desk: Desk, stores: Stores, outlook: Outlook | None) -> DeskStatus:
+    found = DeskStatus(
+        name=desk.name,
+        kind=str(desk.kind),
+        label_studio_project=desk.project_id,
+        prelabel=desk.prelabel,
+        retired=desk.retired,
+        open_questions=len(stores.questions(project).open(desk.name)),
+    )
+    if outlook is None or desk.retired:
+        return found
+    return replace(
+        found,
+        seconds_per_question=outlook.seconds,
+        timed_answers=outlook.timed,
+        gain_per_second=outlook.gain_per_second,
+    )

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 
 from pal_backend.cli import EXIT_CODES, app
+from pal_backend.core.paying import Effort, Outlook, Person
+from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import PalError
 from pal_backend.samples import FolderPool, ingest
@@ -271,6 +273,42 @@ def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_
         ("10.png", "", False),
         ("200.png", "", False),
     ]
+
+
+def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: Settings) -> None:
+    """The table has a sentence and a line a person, the object the figures behind them."""
+    desks = (Desk("pairs", QuestionKind.PAIR, 7, 1, 1), Desk("screens", QuestionKind.SCREEN, 8, 2, 2))
+    stores.projects.save(Project("birds", "/pool", desks))
+    ids = ("0" * 16, "1" * 16)
+    posterior = Posterior(ids, (), np.zeros((2, 0), np.float32), -np.ones(2, np.int32), np.zeros((0, 2), np.int32))
+    effort = Effort(
+        {QuestionKind.PAIR: Outlook(4.0, 120, 3, 8, 1.0), QuestionKind.SCREEN: Outlook(12.0, 34, 0, 2, 5.4)},
+        (Person("7", 392, 0.031, {QuestionKind.PAIR: 3.9, QuestionKind.SCREEN: 11.6}), Person("", 1, None)),
+        0.1,
+    )
+    lease = stores.sittings("birds").take("test", 10)
+    assert lease is not None
+    stores.revisions("birds").publish(
+        posterior, version="v0000", answers=1, contradictions=[], lease=lease, now=1.0, effort=effort
+    )
+    env = {"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)}
+
+    table = pal("status", env=env).stdout
+    assert "pays now" in table and "screens: it gains 1.8 times as much a second as pairs" in table
+    assert "7: 392 answers, about 3% wrong, 3.9 s a pair, 11.6 s a screen" in table
+    assert "not known: 1 answer " in table
+
+    found = json.loads(pal("status", "--json", env=env).stdout)
+    assert {key: found["advice"][key] for key in ("verdict", "desks")} == {"verdict": "pays", "desks": ["screens"]}
+    assert found["advice"]["factor"] == pytest.approx(1.8)
+    assert [desk["seconds_per_question"] for desk in found["desks"]] == [4.0, 12.0]
+    assert [desk["gain_per_second"] for desk in found["desks"]] == pytest.approx([0.25, 0.45])
+    assert found["annotators"][0] == {
+        "name": "7",
+        "answers": 392,
+        "error_rate": 0.031,
+        "median_seconds": {"pair": 3.9, "screen": 11.6},
+    }
 
 
 def test_several_projects_must_be_told_apart(stores: Stores, settings: Settings) -> None:
