@@ -25,6 +25,7 @@ from pal_backend.label_studio_values import (
     Account,
     Json,
     RemoteBackend,
+    RemoteDraft,
     RemotePrediction,
     RemoteProject,
     RemoteTask,
@@ -78,6 +79,11 @@ class LabelStudio:
         self._session.send(
             "POST", "/api/projects/validate/", "checking the labelling config", body={"label_config": label_config}
         )
+
+    def members(self) -> dict[int, str]:
+        """Id → e-mail address of everybody in the organization."""
+        doing = "listing the members"
+        return {int(one["id"]): str(one.get("email") or "") for one in self._rows("/api/users/", doing)}
 
     def create_project(self, title: str, description: str, label_config: str) -> RemoteProject:
         """A new project; its labelling config is validated by Label Studio."""
@@ -223,6 +229,19 @@ class LabelStudio:
         except NotFoundError:
             return
 
+    def drafts(self, task: int) -> list[RemoteDraft]:
+        """Everybody's drafts on a task; a page of tasks holds this account's alone."""
+        return [
+            values.draft(found) for found in self._rows(f"/api/tasks/{task}/drafts", f"reading drafts on task {task}")
+        ]
+
+    def delete_draft(self, draft: int) -> None:
+        """Delete a draft; one that is gone already is fine."""
+        try:
+            self._session.send("DELETE", f"/api/drafts/{draft}/", f"deleting draft {draft}")
+        except NotFoundError:
+            return
+
     def annotation_exists(self, annotation: int) -> bool:
         """Whether an annotation is still there."""
         return self._exists(f"/api/annotations/{annotation}/", f"looking for annotation {annotation}")
@@ -263,6 +282,12 @@ class LabelStudio:
                 f"{self.url} answered without a list of tasks while {doing}; is LABEL_STUDIO_URL right?"
             )
         return tasks
+
+    def _rows(self, path: str, doing: str) -> list[Json]:
+        found = self._session.send("GET", path, doing)
+        if not isinstance(found, list):
+            raise UnavailableError(f"{self.url} answered without a list while {doing}; is LABEL_STUDIO_URL right?")
+        return found
 
     def _exists(self, path: str, doing: str) -> bool:
         try:

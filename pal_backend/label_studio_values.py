@@ -11,6 +11,9 @@ from pal_backend.errors import UnavailableError
 
 Json = Mapping[str, Any]
 
+DRAFTS_FLAG = "fflag_feat_back_lsdv_5307_import_reviews_drafts_29062023_short"
+"""Label Studio's feature flag, an environment variable of its process, with which an import takes drafts along."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -77,6 +80,19 @@ class RemotePrediction:
     """The values its result chooses; none at all when it is a score alone."""
     updated_at: float
     """Seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDraft:
+    """What somebody began on a task and did not submit, or put off."""
+
+    id: int
+    email: str
+    """Whose it is."""
+    empty: bool
+    """Whether it holds no choice."""
+    import_id: int | None
+    """The id it was imported under; None for one made by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +168,17 @@ def prediction(found: Any) -> RemotePrediction:
         score=None if score is None else float(score),
         choices=chosen(_get(found, "result")),
         updated_at=seconds(_get(found, "updated_at")),
+    )
+
+
+def draft(found: Any) -> RemoteDraft:
+    """From a draft."""
+    number = _get(found, "import_id")
+    return RemoteDraft(
+        id=int(_get(found, "id")),
+        email=str(_get(found, "user") or ""),
+        empty=not _get(found, "result"),
+        import_id=None if number is None else int(number),
     )
 
 

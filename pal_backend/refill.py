@@ -4,7 +4,7 @@ Learning journals questions and scores; here they are posted. Every step may be 
 
 1. Tasks in Label Studio that the journal does not know as posted are taken into it, by the question id in their meta.
 2. Scores are brought up to date in place; a new model version gets predictions of its own.
-3. Journalled questions are imported as tasks.
+3. Journalled questions are imported as tasks; a re-check is kept from the person whose answer it checks.
 4. The project is told which version orders its tasks, and predictions of older versions are deleted.
 5. Tasks of questions that are settled leave the order at once, and are deleted when nobody can have them open.
 """
@@ -28,6 +28,7 @@ from pal_backend.store.errands import Errand, Errands
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.questions import PostedQuestion, State
 from pal_backend.store.stores import Stores
+from pal_backend.withholding import Withholding
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class RefillReport:
     settled: int = 0
     """Tasks taken out of the order."""
     deleted: int = 0
+    withheld: int = 0
+    """Of those posted, how many Label Studio keeps from the person whose answer they check."""
     open: int = 0
     """Tasks that wait for an answer now."""
     problem: str = ""
@@ -106,11 +109,14 @@ class _Run:
     def __post_init__(self) -> None:
         self.label_studio = self.refiller.label_studio
         self.questions = self.refiller.stores.questions(self.project.name)
+        withheld = self.refiller.stores.withheld(self.project.name)
+        self.withholding = Withholding(self.label_studio, withheld, self.questions, self.desk.name)
         self.links = MediaLinks(self.refiller.credentials.media_key, self.refiller.settings.public)
 
     def run(self) -> RefillReport:
         self.tasks = {task.id: task for task in self.label_studio.tasks(self.desk.project_id, unlabelled=True)}
         self._find_again()
+        self.withholding.release(list(self.tasks.values()))
         open_tasks, settled = self._sorted()
         self._settle(settled)
         self._rescore(open_tasks)
@@ -224,8 +230,11 @@ class _Run:
             # Until the journal knows the tasks' numbers nobody else may import: it could not tell them from missing ones.
             with self.errand.uncertain():
                 numbers = self.label_studio.import_tasks(self.desk.project_id, tasks)
-                for posted, number in zip(chunk, numbers, strict=True):
+                done = [
                     self.questions.posted(posted.id, number, self.refiller.clock())
+                    for posted, number in zip(chunk, numbers, strict=True)
+                ]
+            self._note(withheld=self.report.withheld + self.withholding.confirm(done))
         self._note(posted=len(waiting))
         return len(waiting)
 
@@ -236,6 +245,7 @@ class _Run:
             desk=self.desk.name,
             media_url=lambda sample: self.links.url(self.project.name, sample),
             predictions=[self._prediction(posted)],
+            kept_from=self.withholding.kept_from(posted.id),
         )
 
     # --- 4. which version orders

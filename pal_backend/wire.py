@@ -16,6 +16,7 @@ from pal_backend.wire_submissions import Submission, parse_submission, to_annota
 from pal_backend.wire_tasks import (
     ASKED_LAST,
     MAX_CONFIG_CHARACTERS,
+    PLACEHOLDER,
     Guess,
     Predictions,
     PredictRequest,
@@ -32,6 +33,7 @@ from pal_backend.wire_tasks import (
 
 __all__ = [
     "ASKED_LAST",
+    "PLACEHOLDER",
     "Deleted",
     "Event",
     "Guess",

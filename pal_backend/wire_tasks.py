@@ -178,13 +178,36 @@ def task_json(
     desk: str,
     media_url: Callable[[SampleId], str],
     predictions: Sequence[Mapping[str, Any]] = (),
+    kept_from: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The task that asks a question, as ``POST /api/projects/id/import`` takes it."""
+    """The task that asks a question, as ``POST /api/projects/id/import`` takes it.
+
+    Args:
+        question: what is asked.
+        project: ours.
+        desk: ours.
+        media_url: where a sample's picture is.
+        predictions: as :func:`prediction_json` makes them.
+        kept_from: e-mail addresses of people whom the label stream shall not serve it to (:data:`PLACEHOLDER`).
+    """
     anchor, urls = media_url(question.anchor), [(sample, media_url(sample)) for sample in question.candidates]
     data = (
         render.pair_task(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else render.screen_task(anchor, urls)
     )
-    return {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
+    task = {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
+    if kept_from:
+        task["drafts"] = [
+            {"id": PLACEHOLDER, "user": email, "result": [], "was_postponed": True} for email in kept_from
+        ]
+    return task
+
+
+PLACEHOLDER = 806576
+"""Id of the empty drafts that we import (Label Studio keeps it as ``import_id``), by which they are known again.
+
+The label stream serves a task that somebody put off to that person after all else, and to others as if nothing were.
+Such a draft is no annotation: it counts nowhere, and no webhook tells of it. An import takes drafts along only where a feature flag of Label Studio is on
+(:data:`pal_backend.label_studio_values.DRAFTS_FLAG`); otherwise it passes them over."""
 
 
 ASKED_LAST = 1.0

@@ -13,11 +13,12 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -68,16 +69,22 @@ def label_studio(
 
 @contextmanager
 def required_label_studio(
-    request: pytest.FixtureRequest, data: Path, task_lock_seconds: int = TASK_LOCK_SECONDS
+    request: pytest.FixtureRequest,
+    data: Path,
+    task_lock_seconds: int = TASK_LOCK_SECONDS,
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[LabelStudioServer]:
-    """A Label Studio of one's own; without one installed the test is skipped, and in CI it fails."""
+    """A Label Studio of one's own; without one installed the test is skipped, and in CI it fails.
+
+    ``flags`` are its feature flags that are not as they come.
+    """
     if executable() is None:
         reason = "no Label Studio: `make environments` puts one into .venv-label-studio, or set LABEL_STUDIO_BIN"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
     template = request.config.cache.mkdir("label-studio") / "1.23.2" if request.config.cache else None
-    with running_label_studio(data, template=template, task_lock_seconds=task_lock_seconds) as server:
+    with running_label_studio(data, template=template, task_lock_seconds=task_lock_seconds, flags=flags) as server:
         yield server
 
 
@@ -158,7 +165,12 @@ def executable() -> Path | None:
 
 @contextmanager
 def running_label_studio(
-    data: Path, *, template: Path | None = None, seconds: float = 240.0, task_lock_seconds: int = TASK_LOCK_SECONDS
+    data: Path,
+    *,
+    template: Path | None = None,
+    seconds: float = 240.0,
+    task_lock_seconds: int = TASK_LOCK_SECONDS,
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[LabelStudioServer]:
     """Start Label Studio over ``data`` (copied from ``template`` when that exists, and saved there when it does not)."""
     if template is not None and template.exists():
@@ -169,7 +181,7 @@ def running_label_studio(
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
             _command(port),
-            env={**_environment(data, url), "TASK_LOCK_TTL": str(task_lock_seconds)},
+            env={**_environment(data, url), "TASK_LOCK_TTL": str(task_lock_seconds), **flags},
             stdout=log,
             stderr=log,
             start_new_session=True,

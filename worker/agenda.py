@@ -15,6 +15,7 @@ from pal_backend.core.vocabulary import Annotation, AnnotationKey
 from pal_backend.store.projects import Project
 from pal_backend.store.questions import PostedQuestion, State
 from worker.bootstrap import Workshop
+from worker.rechecks import Rechecks
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Agenda:
         self._questions = shop.stores.questions(project.name)
         self._answers = shop.stores.answers(project.name)
         self._versions = shop.stores.versions(project.name)
+        self._rechecks = Rechecks(self._answers, shop.stores.withheld(project.name))
         self._last_seen: dict[str, int] = {}
         """Annotator → newest ``updated_at``."""
 
@@ -84,12 +86,14 @@ class Agenda:
     def plan(self, learner: Learner) -> None:
         """Score the open questions anew, close those that have become moot, journal new ones, wake refill."""
         still_open = self._rescore(learner)
+        active = self._active()
+        self._rechecks.review(still_open, active, self._shop.clock())
         journalled = 0
         for desk in self._project.desks:
             if desk.retired:
                 continue
             here = [posted for posted in still_open if posted.desk == desk.name]
-            wanted = self._wanted() - len(here)
+            wanted = self._wanted(len(active)) - len(here)
             if wanted <= 0:
                 continue
             fresh = learner.ask(
@@ -100,6 +104,7 @@ class Agenda:
             )
             for question in fresh:
                 asked = replace(question, round=self._questions.rounds(question))
+                self._rechecks.keep(asked, desk.name, learner.graph, active)
                 still_open.append(self._questions.journal(asked, desk.name, self._shop.clock()))
             journalled += len(fresh)
         self._shop.queues.refill(self._project.name)
@@ -120,10 +125,13 @@ class Agenda:
         self._questions.close(moot, "moot")
         return kept
 
-    def _wanted(self) -> int:
-        """Q = max(10, 3 x active annotators)."""
+    def _active(self) -> set[str]:
+        """Annotators who answered lately."""
         since = (self._shop.clock() - ACTIVE_SECONDS) * 1e6
-        active = sum(last >= since for last in self._last_seen.values())
+        return {annotator for annotator, last in self._last_seen.items() if last >= since}
+
+    def _wanted(self, active: int) -> int:
+        """Q = max(10, 3 x active annotators)."""
         return max(self._shop.settings.open_questions, QUESTIONS_PER_ANNOTATOR * active)
 
     def ask_for_training(self, posterior: Posterior) -> None:

@@ -13,6 +13,7 @@ import httpx
 from pal_backend.demo.ports import HOST
 from pal_backend.demo.processes import Child, Program
 from pal_backend.errors import ConfigError, ConflictError
+from pal_backend.label_studio_values import DRAFTS_FLAG
 
 NAME = "Label Studio"
 EMAIL = "demo@pal.local"
@@ -64,6 +65,7 @@ def environment(ours: Mapping[str, str], home: Path, password: str, token: str) 
         "SENTRY_DSN": "",  # one is baked in, and COLLECT_ANALYTICS does not switch it off
         "FRONTEND_SENTRY_DSN": "",
         "TASK_LOCK_TTL": str(LOCK_SECONDS),
+        DRAFTS_FLAG: "true",  # without it re-checks cannot be kept from whoever gave the answer
         "USE_DEFAULT_BANNED_SUBNETS": "false",
         "USER_ADDITIONAL_BANNED_SUBNETS": BANNED_SUBNETS,
         "LOG_LEVEL": "INFO",

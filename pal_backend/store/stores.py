@@ -14,6 +14,7 @@ from pal_backend.store.questions import Questions
 from pal_backend.store.revisions import Revisions
 from pal_backend.store.sittings import Sittings
 from pal_backend.store.versions import Versions
+from pal_backend.store.withheld import Withheld
 
 
 class Stores:
@@ -49,6 +50,10 @@ class Stores:
     def questions(self, project: str) -> Questions:
         """The questions of a project."""
         return Questions(self.redis, check_name(project))
+
+    def withheld(self, project: str) -> Withheld:
+        """The questions of a project that are kept from somebody."""
+        return Withheld(self.redis, check_name(project))
 
     def sittings(self, project: str) -> Sittings:
         """Who learns for a project."""

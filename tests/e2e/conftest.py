@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pal_backend.label_studio_values import DRAFTS_FLAG
 from tests.e2e.stack import Stack, running_stack
 from tests.label_studio_server import LabelStudioServer, required_label_studio
 
@@ -17,9 +18,9 @@ TASK_LOCK_SECONDS = 300
 def label_studio(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LabelStudioServer]:
-    """A running Label Studio, the same for all end-to-end tests."""
+    """A running Label Studio, the same for all end-to-end tests; it imports drafts, as the demo's does."""
     data = tmp_path_factory.mktemp("label-studio")
-    with required_label_studio(request, data, TASK_LOCK_SECONDS) as server:
+    with required_label_studio(request, data, TASK_LOCK_SECONDS, {DRAFTS_FLAG: "true"}) as server:
         yield server
 
 
