@@ -42,6 +42,21 @@ def test_medoids_are_typical() -> None:
     assert sizes.mean() == pytest.approx(1.0, rel=0.2)
 
 
+def test_the_hardest_samples_come_first() -> None:
+    """By pretext loss where there is one, equals by sample id; else by what a PCA leaves out."""
+    x = np.asarray([[0.0, 0.0], [1.0, 0.0], [2.0, 0.1], [3.0, 0.0], [4.0, 0.0]])
+    ids = ["e", "d", "c", "b", "a"]
+    assert build_space(ids, x, difficulty=np.asarray([0.5, 2.0, 0.5, 1.0, 0.1])).hardest.tolist() == [1, 3, 2, 0, 4]
+    assert build_space(ids, x).hardest[0] == 2
+
+
+@pytest.mark.parametrize("difficulty", [np.ones(3), np.ones((2, 1)), np.asarray([1.0, np.nan])])
+def test_a_malformed_difficulty_is_refused(difficulty: np.ndarray) -> None:
+    """It needs one finite number for each sample."""
+    with pytest.raises(ValueError, match="expected 2 finite numbers"):
+        build_space(["a", "b"], np.ones((2, 2)), difficulty=difficulty)
+
+
 @pytest.mark.parametrize(
     ("ids", "features", "words"),
     [

@@ -17,7 +17,7 @@ Strategy = Callable[[State, np.random.Generator], Candidates]
 
 
 def checked(name: str, given: Any, state: State) -> Candidates:
-    """What a strategy gave, if it can be used, without the pairs that are in open questions.
+    """What a strategy gave, if it can be used: no pair twice, and none that is in an open question.
 
     Args:
         name: the strategy, for the message.
@@ -38,7 +38,7 @@ def checked(name: str, given: Any, state: State) -> Candidates:
         _all(name, (rows >= 0) & (rows < n), f"{field} = {{}}", rows, f"rows from 0 to {n - 1}")
     _all(name, left != right, "left = right = {}", left, "two different samples")
     _all(name, np.isfinite(scores) & (scores >= 0.0), "score {}", scores, "finite scores of 0 or more")
-    return _without_open(Candidates(left, right, scores), state)
+    return _once(Candidates(left, right, scores), state)
 
 
 def _column(name: str, field: str, value: Any, kind: type, dtype: type) -> NDArray[Any]:
@@ -60,10 +60,11 @@ def _nonsense(name: str, found: str, expected: str) -> ConfigError:
     )
 
 
-def _without_open(candidates: Candidates, state: State) -> Candidates:
-    """No pair twice while open, whatever a strategy thinks of it."""
-    if not state.open_pairs:
-        return candidates
+def _once(candidates: Candidates, state: State) -> Candidates:
+    """Without pairs that are open, and of a pair given twice, or both ways round, the one that scores most."""
     keys = pair_keys(candidates.left, candidates.right, len(state.space.sample_ids))
-    free = ~np.isin(keys, open_pair_keys(state))
-    return Candidates(candidates.left[free], candidates.right[free], candidates.scores[free])
+    best = np.lexsort((candidates.left, -candidates.scores))
+    first = np.zeros(len(keys), bool)
+    first[best[np.unique(keys[best], return_index=True)[1]]] = True
+    some = first & ~np.isin(keys, open_pair_keys(state))
+    return Candidates(candidates.left[some], candidates.right[some], candidates.scores[some])

@@ -25,6 +25,7 @@ class Relations:
     While no group has a member here, the most typical sample stands for the first one, so that K is never 0.
 
     Attributes:
+        founded: whether any group has a member here.
         representatives: int64 (K, R), rows of each group's best confirmed members, best first, filled up with -1.
         likely: float64 (N, K), belief that the sample is of the group.
         settled: bool (N, K), whether answers tell what the sample is to the group, or the group has no member here.
@@ -61,7 +62,8 @@ class Relations:
         """Make the tables of samples against groups."""
         group_of = np.full(self._size, -1, np.int64)
         self.representatives = _representatives(state)
-        if (self.representatives >= 0).any():
+        self.founded = bool((self.representatives >= 0).any())
+        if self.founded:
             self.likely: Floats = state.beliefs.probabilities[:, :-1]
             mine = np.asarray([numbers[root] for root in state.beliefs.groups], np.int64)
             group_of[:] = _inverse(mine, self._roots)[self._components]

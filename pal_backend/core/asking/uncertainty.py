@@ -24,7 +24,7 @@ def uncertainty(state: State, rng: np.random.Generator) -> Candidates:
     relations = Relations(state)
     first = relations.representatives[:, 0]
     p = np.full(relations.likely.shape, 0.5)
-    if state.groups:
+    if relations.founded:
         p = np.clip(relations.likely @ relations.likely[first].T, 0.0, 1.0)
     bits = (entr(p) + entr(1.0 - p)) / np.log(2.0) * 0.5**relations.asked
     bits *= 1.0 - 1e-6 * rng.random((len(bits), 1))
