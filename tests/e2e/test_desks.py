@@ -1,0 +1,63 @@
+"""A person at two desks in a real browser: Label Studio measures the seconds, and the status tells which desk pays."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import Browser
+
+from pal_backend.core.paying import Verdict
+from pal_backend.core.vocabulary import Annotation, QuestionKind
+from pal_backend.status import status_of
+from pal_backend.store.projects import Desk
+from tests.e2e.stack import Stack
+from tests.e2e.test_browser import open_stream, submit
+
+pytestmark = pytest.mark.e2e
+
+PAUSE = 7.0
+"""Long enough for Label Studio to keep a draft of what was ticked so far."""
+
+
+def answered(stack: Stack, desk: Desk) -> Annotation:
+    """The one annotation on a desk."""
+    (found,) = stack.until(
+        lambda: [a for a in stack.stores.answers(stack.project).all() if a.key.desk == desk.name], "it is folded in"
+    )
+    return found
+
+
+@pytest.mark.parametrize(("kind", "keys"), [(QuestionKind.PAIR, "2"), (QuestionKind.SCREEN, "123")])
+def test_seconds_are_those_a_person_took(stack: Stack, browser: Browser, kind: QuestionKind, keys: str) -> None:
+    """From seeing the question to Submit, once, though drafts are kept on the way."""
+    desk = stack.join(kind)
+    stack.until(lambda: stack.posted(desk) >= 5, "questions stand in Label Studio")
+    page = open_stream(browser, stack, desk, stack.label_studio.email, pictures=2)
+    drafts: list[str] = []
+    page.on("request", lambda request: drafts.append(request.url) if "/drafts" in request.url else None)
+    seen = time.monotonic()
+    for key in keys:
+        page.keyboard.press(key)
+        page.wait_for_timeout(1000 * PAUSE)
+    submit(page)
+    took = time.monotonic() - seen
+    page.context.close()
+
+    seconds = answered(stack, desk).seconds
+
+    assert seconds is not None
+    assert drafts, "Label Studio kept none: a longer pause is needed to see that they do not count twice"
+    assert took - 2.0 <= seconds <= took + 5.0, "loading the pictures may count, nothing else"
+
+
+def test_the_status_tells_seconds_people_and_desks(stack: Stack) -> None:
+    """Two answers are too few to say which desk pays, and that is said; the person stands there by Label Studio's id."""
+    stack.until(lambda: stack.folded() == 2, "both answers are in a revision")
+    found = status_of(stack.stores.projects.get(stack.project), stack.stores, stack.queues)
+    assert found.advice is not None
+    assert found.advice.verdict is Verdict.UNTIMED
+    assert "pairs has 1 timed answer and screens has 1 timed answer, and 10 are needed" in found.advice.sentence
+    assert [desk.gain_per_second is not None for desk in found.desks] == [True, True]
+    (person,) = found.annotators
+    assert person.name.isdecimal() and set(person.median_seconds) == set(QuestionKind)
