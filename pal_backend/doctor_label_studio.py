@@ -1,4 +1,4 @@
-"""Checks of Label Studio as a whole: reachable, signed in, its clock, its rules about addresses, its lock time."""
+"""Checks of Label Studio as a whole: reachable, signed in, its clock, its rules about addresses, its lock time, re-checks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import httpx
 from pal_backend.doctor_scene import Check, Outcome, Scene, bad, good, is_loopback, said, unknown
 from pal_backend.label_studio_errors import BANNED_SUBNETS
 from pal_backend.label_studio_session import token_kind
+from pal_backend.label_studio_values import DRAFTS_FLAG
 
 CLOCK_SECONDS = 30.0
 LONGEST_LOCK_SECONDS = 3600
@@ -20,6 +21,7 @@ NO_PROJECT = 0
 """No Label Studio project has this id: what is sent with it is checked and then refused, and nothing is made."""
 
 _LOCK = re.compile(r'"TASK_LOCK_TTL":\s*"?(\d+)')
+_DRAFTS = re.compile(rf'"{DRAFTS_FLAG}":\s*(true|false)')
 _MAKE_TOKEN = "make a personal access token in Label Studio (Account & Settings, Personal Access Token) and set LABEL_STUDIO_API_KEY to it"  # noqa: S105
 
 
@@ -129,6 +131,23 @@ def lock_time(scene: Scene) -> Outcome:
     return good(f"An opened question stays locked for {found / 60:.0f} minutes.")
 
 
+def second_person(scene: Scene) -> Outcome:
+    """Imports take drafts along, with which a re-check is kept from the person whose answer it checks."""
+    page = scene.label_studio.get("/feature-flags/").text
+    found = _DRAFTS.search(page)
+    if found is None:
+        return unknown(
+            "Label Studio does not tell whether a re-check can be kept from the person whose answer it checks."
+        )
+    if found[1] == "false":
+        return unknown(
+            "Chance alone decides whether a re-check goes to another person than the one whose answer it checks: "
+            "this Label Studio does not import drafts.",
+            f"start Label Studio with {DRAFTS_FLAG}=true",
+        )
+    return good("A re-check is kept from the person whose answer it checks while somebody else is there.")
+
+
 def backend_loopback(scene: Scene) -> Outcome:
     """Our address means the same machine to Label Studio as to us."""
     if is_loopback(scene.settings.backend) and not is_loopback(scene.settings.label_studio_url):
@@ -210,6 +229,7 @@ CHECKS = (
     Check("clock", clock, ("label-studio",)),
     Check("token", token, ("label-studio",)),
     Check("lock-time", lock_time, ("token",)),
+    Check("second-person", second_person, ("token",)),
     Check("backend-loopback", backend_loopback),
     Check("backend-address", backend_address, ("token",)),
     Check("webhook-address", webhook_address, ("token",)),

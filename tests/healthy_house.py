@@ -26,6 +26,7 @@ from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import WEBHOOK_HEADER, Credentials
 from pal_backend.doctor import Finding, diagnose
 from pal_backend.joining import ACTIONS
+from pal_backend.label_studio_values import DRAFTS_FLAG
 from pal_backend.media import MediaLinks
 from pal_backend.pool_index import pool_file, write_lines
 from pal_backend.queues import NAMES
@@ -127,6 +128,7 @@ class House:
         self.backends = [self.backend]
         self.task: dict[str, Any] | None = {"data": {"left": picture, "right": picture}}
         self.version_page = '<pre>{\n  "settings": {\n    "TASK_LOCK_TTL": "600",\n    "TEMPLATES": "[]"\n  }\n}</pre>'
+        self.flags_page = f'<pre>{{\n    "{DRAFTS_FLAG}": true,\n    "other": false\n}}</pre>'
         self.page = '<link rel="stylesheet" href="/static/css/login.css"/>'
         self.page_headers = {"Content-Security-Policy-Report-Only": "img-src 'self'"}
         self.answers: dict[str, Callable[[httpx.Request], httpx.Response]] = {}
@@ -166,6 +168,8 @@ class House:
             return NO_SUCH_PROJECT
         if path == "/version/":
             return httpx.Response(200, text=self.version_page)
+        if path == "/feature-flags/":
+            return httpx.Response(200, text=self.flags_page)
         bodies: dict[str, Any] = {
             "/api/current-user/whoami": {"id": 1, "email": "admin@example.com"},
             "/api/projects/2/": self.remote,

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pal_backend.label_studio_values import DRAFTS_FLAG
 from pal_backend.queues import NAMES
 from pal_backend.settings import VARIABLES, Settings
 
@@ -35,7 +36,7 @@ LABEL_STUDIO_VARIABLES = {
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK",
     ),
     *("TASK_LOCK_TTL", "USE_DEFAULT_BANNED_SUBNETS", "USER_ADDITIONAL_BANNED_SUBNETS"),
-    *("COLLECT_ANALYTICS", "LATEST_VERSION_CHECK", "SENTRY_DSN", "FRONTEND_SENTRY_DSN"),
+    *("COLLECT_ANALYTICS", "LATEST_VERSION_CHECK", "SENTRY_DSN", "FRONTEND_SENTRY_DSN", DRAFTS_FLAG),
 }
 """Names that Label Studio 1.23.2 reads (core/settings/base.py, server.py; most with or without its prefix)."""
 
@@ -295,6 +296,11 @@ def test_questions_are_locked_for_minutes() -> None:
     seconds = SERVICES["label-studio"]["environment"]["TASK_LOCK_TTL"]
     assert 60 <= int(seconds) <= 3600
     assert {SERVICES[name]["environment"]["PAL_TASK_LOCK_SECONDS"] for name in OURS} == {seconds}
+
+
+def test_rechecks_can_be_kept_from_somebody() -> None:
+    """Label Studio imports drafts, with which a re-check is kept from the person whose answer it checks."""
+    assert SERVICES["label-studio"]["environment"][DRAFTS_FLAG] == "true"
 
 
 def test_redis_keeps_what_it_is_told() -> None:

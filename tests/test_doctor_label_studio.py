@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
+import httpx
 import pytest
 
 from pal_backend.doctor_label_studio import still_banned
+from pal_backend.label_studio_session import TokenAuth
+from pal_backend.label_studio_values import DRAFTS_FLAG
 from pal_backend.settings import Settings
 from pal_backend.store.stores import Stores
 from tests.healthy_house import (
     House,
     change,
 )
+from tests.label_studio_server import LabelStudioServer
 
 
 @pytest.fixture
@@ -35,6 +40,34 @@ def test_lock_time_that_nobody_tells(house: House) -> None:
     finding = house.findings()["lock-time"]
     assert finding.ok is None
     assert "a day" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("page", "ok", "says"),
+    [
+        (f'"{DRAFTS_FLAG}": true', True, "is kept from"),
+        (f'"{DRAFTS_FLAG}": false', None, "Chance alone"),
+        ('"other": true', None, "does not tell"),
+    ],
+)
+def test_whether_rechecks_go_to_somebody_else(house: House, page: str, ok: bool | None, says: str) -> None:
+    """Label Studio's page of feature flags tells; nothing is wrong where it is off, but the way to switch it on is named."""
+    house.flags_page = f"<pre>{{{page}}}</pre>"
+    finding = house.findings()["second-person"]
+    assert finding.ok is ok
+    assert says in finding.sentence
+    assert finding.mend == (f"start Label Studio with {DRAFTS_FLAG}=true" if says == "Chance alone" else "")
+
+
+@pytest.mark.e2e
+def test_label_studio_tells_its_feature_flag(label_studio: LabelStudioServer) -> None:
+    """A real Label Studio shows the page to a personal token, not to a legacy one; as it comes the flag is off."""
+    tokens = (label_studio.pat, label_studio.legacy_token)
+    pages = [
+        httpx.get(f"{label_studio.url}/feature-flags/", auth=TokenAuth(label_studio.url, token, time.time)).text
+        for token in tokens
+    ]
+    assert [f'"{DRAFTS_FLAG}": false' in page for page in pages] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -497,6 +497,12 @@ def test_drafts_of_others_are_seen(client: LabelStudio, label_studio: LabelStudi
         other.post(f"/api/tasks/{task}/drafts", json={"lead_time": 1, "result": []}).raise_for_status()
     (found,) = client.tasks(project)
     assert found.has_draft and found.raw["drafts"] == []
+    (draft,) = client.drafts(task)
+    assert (draft.email, draft.empty, draft.import_id) == (f"drafter{project}@example.com", True, None)
+    assert draft.email in client.members().values()
+    client.delete_draft(draft.id)
+    client.delete_draft(draft.id)
+    assert client.drafts(task) == client.drafts(10**6) == []
 
 
 @pytest.mark.e2e

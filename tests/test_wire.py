@@ -345,6 +345,14 @@ def test_tasks_have_the_data_of_their_config() -> None:
     screen = wire.task_json(SCREEN, project="p", desk="d", media_url="http://h/{}".format, predictions=[{"score": 0.5}])
     assert [c["value"] for c in screen["data"]["candidates"]] == [B, C, D]
     assert screen["predictions"] == [{"score": 0.5}]
+    assert "drafts" not in pair
+
+
+def test_a_task_kept_from_people_has_their_empty_drafts() -> None:
+    """Put off and empty, in each one's name, with the number by which they are known again."""
+    task = wire.task_json(PAIR, project="p", desk="d", media_url=str, kept_from=["a@b.de", "c@d.de"])
+    assert [draft.pop("user") for draft in task["drafts"]] == ["a@b.de", "c@d.de"]
+    assert task["drafts"] == [{"id": wire.PLACEHOLDER, "result": [], "was_postponed": True}] * 2
 
 
 META = wire.TaskMeta(SCREEN, "birds", "d").to_json()

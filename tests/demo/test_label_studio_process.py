@@ -8,6 +8,7 @@ import pytest
 
 from pal_backend.demo import label_studio_process as process
 from pal_backend.errors import ConfigError
+from pal_backend.label_studio_values import DRAFTS_FLAG
 
 
 def banned(address: str) -> bool:
@@ -40,6 +41,7 @@ def test_environment_is_small_and_quiet(tmp_path: Path) -> None:
     assert environment["PATH"] == "/bin"
     assert environment["SENTRY_DSN"] == environment["FRONTEND_SENTRY_DSN"] == ""
     assert environment["COLLECT_ANALYTICS"] == environment["LATEST_VERSION_CHECK"] == "False"
+    assert environment[DRAFTS_FLAG] == "true"
     assert environment["LABEL_STUDIO_BASE_DATA_DIR"] == str(tmp_path / "label-studio")
 
 
