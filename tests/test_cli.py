@@ -24,7 +24,19 @@ from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 
-COMMANDS = ("demo", "serve", "init", "sync", "status", "export", "doctor", "simulate", "rotate-media", "version")
+COMMANDS = (
+    "demo",
+    "serve",
+    "init",
+    "sync",
+    "status",
+    "export",
+    "doctor",
+    "simulate",
+    "strategies",
+    "rotate-media",
+    "version",
+)
 
 
 def pal(
@@ -192,6 +204,49 @@ def test_simulate_without_json_is_a_table(digits: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stderr
     assert "ARI unseen" in done.stdout
     assert "ms a question" in done.stdout
+
+
+def test_strategies_are_listed() -> None:
+    """One line each with the paper, the default marked; --json has the same in one object."""
+    done = pal("strategies")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(pal("strategies", "--json").stdout)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [each["name"] for each in listed["strategies"]]
+    assert all(each["summary"] in line for each, line in zip(listed["strategies"], lines, strict=True))
+    assert [line.split()[0] for line in lines if line.endswith("the default]")] == [listed["default"]]
+    assert listed["strategies"][0].keys() == {"name", "summary", "source", "package", "problem"}
+    assert "arXiv 2303.15256" in next(line for line in lines if line.startswith("pal-anchor"))
+
+
+def test_a_strategy_that_is_not_known_is_refused_where_it_is_given(tmp_path: Path) -> None:
+    """`pal init` and `pal simulate` end with exit code 2 and the names there are, before anything else is looked at."""
+    environment = {"PAL_HOME": str(tmp_path / "pal"), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    for command in (
+        ("init", "birds", "--images", "nowhere", "--strategy", "best"),
+        ("simulate", "--features", "no.npy", "--labels", "no.npy", "--strategy", "best"),
+    ):
+        done = pal(*command, env=environment)
+        assert done.returncode == 2
+        assert "strategy 'best' is not known; use one of k-centre, pal-anchor, pt4al, random" in done.stderr
+        assert "`pal strategies`" in done.stderr
+    assert not (tmp_path / "pal").exists()
+
+
+def test_a_strategy_that_cannot_be_imported_is_told(tmp_path: Path, digits: tuple[str, ...]) -> None:
+    """A package whose module is broken: exit code 7 when its strategy is chosen; listed with the reason, beside ours."""
+    about = tmp_path / "broken-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[pal_backend.strategies]\nbroken = broken:choose\n")
+    (tmp_path / "broken.py").write_text("import not_installed\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = pal("simulate", *digits, "--strategy", "broken", env=environment)
+    assert done.returncode == 7
+    assert "strategy 'broken' of broken (broken:choose) cannot be imported: ModuleNotFoundError" in done.stderr
+    listed = pal("strategies", env=environment)
+    assert listed.returncode == 0
+    assert re.search(r"^broken +cannot be used: .*not_installed", listed.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("budgets", ["many", "10;20"])

@@ -25,9 +25,8 @@ class Relations:
     While no group has a member here, the most typical sample stands for the first one, so that K is never 0.
 
     Attributes:
-        founded: whether any group has a member here.
         representatives: int64 (K, R), rows of each group's best confirmed members, best first, filled up with -1.
-        likely: float64 (N, K), belief that the sample is of the group.
+        likely: float64 (N, K), belief that the sample is of the group; one half while no group has a member here.
         settled: bool (N, K), whether answers tell what the sample is to the group, or the group has no member here.
         asked: int64 (N, K), annotations that compare the sample with the group's members, "unsure" ones included.
         compared: int64 (K,), samples that answers or open questions compare with the group.
@@ -62,15 +61,14 @@ class Relations:
         """Make the tables of samples against groups."""
         group_of = np.full(self._size, -1, np.int64)
         self.representatives = _representatives(state)
-        self.founded = bool((self.representatives >= 0).any())
-        if self.founded:
+        if (self.representatives >= 0).any():
             self.likely: Floats = state.beliefs.probabilities[:, :-1]
             mine = np.asarray([numbers[root] for root in state.beliefs.groups], np.int64)
             group_of[:] = _inverse(mine, self._roots)[self._components]
         else:
             first = _most_typical(state, ends, times)
             self.representatives = np.asarray([[first] + [-1] * (REPRESENTATIVES - 1)], np.int64)
-            self.likely, mine = np.ones((self._size, 1)), np.full(1, -1, np.int64)
+            self.likely, mine = np.full((self._size, 1), 0.5), np.full(1, -1, np.int64)
             group_of[first] = 0
         self.settled = self._known(self._components[:, None], mine) | (self.representatives[:, 0] < 0)
         self.settled[group_of >= 0, group_of[group_of >= 0]] = True

@@ -63,7 +63,8 @@ def test_an_unsure_answer_halves_the_score() -> None:
     assert again.left[again.scores.argmax()] != row
 
 
-def test_without_groups_every_pair_is_worth_one_bit() -> None:
-    """Before any answer the draw decides among equals."""
-    _, found = offered([])
-    assert found.scores == pytest.approx(1.0, abs=1e-5)
+def test_without_groups_the_draw_decides() -> None:
+    """Before any answer all pairs are equal, and another seed puts others first."""
+    state, found = offered([])
+    assert found.scores == pytest.approx(found.scores[0], abs=1e-5) and found.scores.min() > 0.0
+    assert uncertainty(state, np.random.default_rng(1)).left.tolist() != found.left.tolist()
