@@ -90,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--answers", type=int, help="stop here, before the last budget")
     made.add_argument("--strategies", type=strategies, default=[OURS, *PEERS], help="ours,repspread,minmax,random")
     made.add_argument("--questions", choices=["pairs", "screens", "mixed"], default="pairs", help="what ours asks")
+    made.add_argument("--candidates", type=int, default=8, metavar="K", help="candidates of a screen of ours")
     made.add_argument("--open-questions", type=int, default=1, metavar="Q", help="questions of ours open at once")
     made.add_argument("--ablate", action="store_true", help="ours alone, each ingredient switched off in turn")
     made.add_argument("--svg", type=Path, metavar="DIR", help="draw the curves there: questions-SET.svg")
@@ -128,8 +129,9 @@ def plan(options: argparse.Namespace, names: Sequence[str]) -> list[Job]:
         if not ABLATIONS:
             raise InputError("nothing can be switched off yet; expected entries in benchmarks/ablations.py")
         ways = [(OURS, "", {}), *((OURS, name, dict(switches)) for name, switches in ABLATIONS.items())]
+    how = {name: getattr(options, name) for name in ("questions", "candidates", "open_questions")}
     return [
-        Job(data, rate, way, seed, answers, scored, options.questions, options.open_questions, without, switches)
+        Job(data, rate, way, seed, answers, scored, without=without, options=switches, **how)
         for data in names
         for rate in options.errors
         for way, without, switches in ways

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from benchmarks.questions_runs import Run
-from benchmarks.questions_tables import label, point_at, spread
+from benchmarks.questions_tables import label, percent, point_at, spread
 
-PANEL, HEIGHT, GAP = 300.0, 240.0, 26.0
+PANEL, HEIGHT, GAP = 270.0, 240.0, 26.0
 LEFT, TOP, BOTTOM, RIGHT = 46.0, 62.0, 44.0, 14.0
 # Middle tones: at least 3 to 1 against white and against a dark page alike.
 COLOURS = ("#2f81f7", "#d1622b", "#2e9e57", "#8b7bd8", "#b5891b", "#c2528b", "#1f9aa8")
@@ -70,7 +70,7 @@ def picture(runs: Sequence[Run], ticks: Sequence[int]) -> str:
     _legend(svg, names)
     for number, rate in enumerate(rates):
         frame = Frame(LEFT + number * (PANEL + GAP), budgets[0], budgets[-1])
-        wrong = "no wrong answers" if rate == 0 else f"{rate:.0%} wrong answers"
+        wrong = "no wrong answers" if rate == 0 else f"{percent(rate)} wrong answers"
         _axes(svg, frame, f"{data}, {wrong}", ticks, named=number == 0)
         for name in reversed(names):  # the first named is drawn last, above the others
             some = [run for run in runs if run["error_rate"] == rate and label(run) == name]

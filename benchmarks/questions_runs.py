@@ -45,6 +45,7 @@ class Job:
     answers: int
     budgets: tuple[int, ...]
     questions: str = "pairs"
+    candidates: int = 8
     open_questions: int = 1
     without: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -52,7 +53,7 @@ class Job:
     def key(self) -> Run:
         """What tells this run from others."""
         key = asdict(self) | {"budgets": list(self.budgets), "options": dict(self.options)}
-        return key | ({} if self.ours else {"questions": "pairs", "open_questions": 1})
+        return key | ({} if self.ours else {"questions": "pairs", "candidates": 1, "open_questions": 1})
 
     @property
     def ours(self) -> bool:
@@ -78,6 +79,7 @@ def _run_ours(job: Job, data: Dataset, progress: Callable[[int, int], None] | No
         answers=job.answers,
         error_rate=job.error_rate,
         questions=job.questions,
+        candidates=job.candidates,
         seed=job.seed,
         budgets=job.budgets,
         open_questions=job.open_questions,
@@ -183,7 +185,7 @@ def _in_worker(job: Job, data: Dataset, told: Any) -> Run:
 def _every(job: Job, progress: Callable[[int, str], None]) -> Callable[[int, int], None]:
     """Passes on every fiftieth part of a job's answers, and what is missing at its end by the job's own count."""
     state = {"told": 0}
-    words = f"{job.data}, {job.error_rate:.0%} wrong, {job.strategy}{job.without and ' without ' + job.without}, seed {job.seed}"
+    words = f"{job.data}, {100 * job.error_rate:g} % wrong, {job.strategy}, seed {job.seed}"
 
     def tell(done: int, of: int) -> None:
         if done >= of or done - state["told"] >= max(1, of // 50):

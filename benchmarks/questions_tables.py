@@ -25,6 +25,11 @@ def label(run: Run | Summary) -> str:
     return f"{run['strategy']} without {run['without']}" if run["without"] else str(run["strategy"])
 
 
+def percent(rate: float) -> str:
+    """A share in words."""
+    return f"{100 * rate:g} %"
+
+
 def point_at(run: Run, budget: int) -> dict[str, float]:
     """A run's figures once ``budget`` answers were given: a screen may overshoot it; a run that ended stays as it was."""
     curve: list[dict[str, float]] = run["curve"]
@@ -75,7 +80,7 @@ def tables(found: Sequence[Summary]) -> Group:
     panels: list[RenderableType] = []
     for data, error_rate in dict.fromkeys((one["data"], one["error_rate"]) for one in found):
         some = [one for one in found if (one["data"], one["error_rate"]) == (data, error_rate)]
-        title = f"{data}, {error_rate:.0%} wrong, {max(len(one['seeds']) for one in some)} seeds"
+        title = f"{data}, {percent(error_rate)} wrong, {max(len(one['seeds']) for one in some)} seeds"
         panels += [Rule(title, align="left"), "ARI over all samples: mean, least to most", _quality(some, "ari")]
         panels += ["ARI over samples never shown", _quality(some, "ari_unseen")]
         panels += ["Answers to an ARI, groups found, time", _rest(some)]
@@ -147,7 +152,7 @@ def worth(found: Sequence[Summary], whole: str) -> Group:
                 pairs = zip(full["curve"], one["curve"], strict=True)
                 lost = [with_it["ari"]["mean"] - point["ari"]["mean"] for with_it, point in pairs]
                 table.add_row(one["without"], *(f"{value:+.3f}".replace("0.", ".", 1) for value in lost))
-        panels += [Rule(f"{data}, {error_rate:.0%} wrong: ARI lost without it", align="left"), table]
+        panels += [Rule(f"{data}, {percent(error_rate)} wrong: ARI lost without it", align="left"), table]
     return Group(*panels)
 
 
