@@ -11,19 +11,45 @@ from numpy.typing import NDArray
 
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.graph import Root, SimilarityGraph
-from pal_backend.core.inference import Basis
+from pal_backend.core.inference import Answered, Walk, fill, spread, without_itself
 from pal_backend.core.neighbours import Space
-from pal_backend.core.priors import answer_log_odds, novelty, share_of_none, sharpen, sharpness, with_none
+from pal_backend.core.priors import (
+    answer_log_odds,
+    blend,
+    mixture,
+    novelty,
+    share_of_none,
+    sharpen,
+    sharpness,
+    softmax,
+    with_none,
+)
 
+Float = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SUPPORT = 2
-"""A component founds a group once this many older groups (or all, if fewer) are known to be others."""
+"""A component may found a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 2
 """Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
+LEAST_MERGE = 0.004
+"""Least prior chance that two groups are one."""
+FOLLOWED = 200
+"""Samples whose influence is worked out."""
 LOOK = 1000
 """Samples looked at to set the chance of "none of them"."""
+
+
+@dataclass(frozen=True)
+class Dials:
+    """What the answers themselves set: see :mod:`pal_backend.core.priors`."""
+
+    none: float = 1.0
+    power: float = 1.0
+    strength: float = 1.0
+    mix: float = 0.0
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,26 +60,44 @@ class Beliefs:
         groups: the roots of the components that are groups, oldest first; a root is its group's founder.
         placed: int64 (N,), the group that trusted answers put the sample in, else -1.
         answered: int64 (L,), rows with answers.
-        probabilities: float64 (N, K + 1), rows sum to 1, the last column is "none of them".
+        probabilities: float32 (N, K + 1), rows sum to 1, the last column is "none of them".
         own: float64 (L, K + 1), the same for the answered rows, without their own answers.
         evidence: float64 (L, K), log-odds that the answers on an answered row give each group.
-        spread: float64 (N, K + 1), as ``probabilities`` but before sharpening; how groups touch shows better here.
+        field: float32 (N, K), what label spreading alone says; answered rows hold their targets.
+        opinion: float32 (N, K), what the second opinion alone says, rows sum to 1.
+        dials: how the two are put together.
+        precision: float64, Q of label spreading at the rows answered when everything was last worked out: the first ones of
+            ``answered``.
+        margins: float64 (N,), ``p1 - p2`` over the groups and "none of them"; 0 where "none of them" leads.
+        influence: float64 (N,), how many samples the place of each would tell, in units of an ordinary one.
+        ties: float64 (K, K), log-odds that two groups are one, by how they touch, before any answer about it.
+        sizes: float64 (K,), samples believed to be in each group.
     """
 
     groups: tuple[Root, ...]
     placed: Ints
     answered: Ints
-    probabilities: Floats
+    probabilities: Float
     own: Floats
     evidence: Floats
-    spread: Floats
+    field: Float
+    opinion: Float
+    dials: Dials
+    precision: Floats
+    margins: Floats
+    influence: Floats
+    ties: Floats
+    sizes: Floats
+
+    def together(self, rows: Ints) -> Float:
+        """Beliefs (len(rows), K + 1) of unanswered rows, from field and opinion."""
+        return blend(_sharp(self.field[rows], self.dials), self.opinion[rows], self.dials.mix)
 
 
-def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
-    """The components that are groups, oldest first: those that enough of the older groups are kept apart from.
+def eligible(graph: SimilarityGraph) -> tuple[Root, ...]:
+    """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
 
-    By answers alone, so a new model version keeps the groups. A group founded too early costs one "same" later: the
-    two are joined, and the older one's name stays.
+    By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
     """
     apart: dict[Root, set[Root]] = defaultdict(set)
     for a, b in graph.cannot:
@@ -66,40 +110,142 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     return tuple(groups)
 
 
-def believe(space: Space, graph: SimilarityGraph, basis: Basis) -> Beliefs:
-    """Beliefs of all samples; ``basis`` holds exactly the rows of the samples in ``graph``.
+def believe(space: Space, graph: SimilarityGraph, known: Answered, last: Beliefs | None = None) -> Beliefs:
+    """Beliefs of all samples.
 
     An answered sample's belief is its prior (spread from all other answered samples) times the likelihood of its own
     answers; these beliefs, not the bare answers, are what is spread to the rest, so that an answer which fits nothing
     around it does little harm.
+
+    Args:
+        space: where.
+        graph: what the answers say; samples that the space does not know are left out.
+        known: Green's function of the space's walk at answered rows; grows.
+        last: beliefs held before, from which the solver starts. They make it faster and nothing else.
     """
-    groups = founded(graph)
-    answered = np.asarray(basis.rows, np.int64)
-    names = [space.sample_ids[row] for row in basis.rows]
+    walk = space.walk
+    names = [name for name in graph.component if name in space.index]
+    answered = np.asarray([space.index[name] for name in names], np.int64)
+    q = known.inverse(answered.tolist())
+    cover = _cover(walk, answered, q, graph, names, last)
+    found = _settle(graph, names, eligible(graph), q, cover)
+    same = last is not None and last.groups == found.groups
+    field = spread(walk, answered, q, found.both[:, :-1], last.field if same and last is not None else None)
+    sharp = _sharp(field, found.dials)
+    sharp[answered] = found.both
+    opinion, dials = np.ones_like(field) / max(field.shape[1], 1), found.dials
+    own, both = found.own, found.both
+    if len(found.groups) > 1:
+        scores = space.smoother.without_itself(sharp[:, :-1])
+        temperature, mix = mixture(own, scores[answered], found.group)
+        opinion = softmax(scores, temperature)
+        dials = Dials(dials.none, dials.power, dials.strength, mix, temperature)
+        own = blend(own, opinion[answered], mix).astype(np.float64)
+        both = posterior(own, found.evidence * dials.strength, found.group)
+    probabilities = blend(sharp, opinion, dials.mix)
+    probabilities[answered] = both
+    field[answered] = both[:, :-1]
+    placed = np.full(walk.size, -1, np.int64)
+    placed[answered] = found.group
+    margins = margins_of(probabilities)
+    return Beliefs(
+        groups=found.groups,
+        placed=placed,
+        answered=answered,
+        probabilities=probabilities,
+        own=own,
+        evidence=found.evidence,
+        field=field,
+        opinion=opinion,
+        dials=dials,
+        precision=q,
+        margins=margins,
+        influence=_influence(space, answered, margins),
+        ties=_ties(space, with_none(field, dials.none)[:, :-1]),
+        sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
+    )
+
+
+def margins_of(p: Float) -> Floats:
+    """``p1 - p2`` of rows over the groups and "none of them", 0 where "none of them" leads, float64 (n,)."""
+    if p.shape[1] < 2:
+        return np.zeros(len(p))
+    top = np.partition(p, -2, axis=1)[:, -2:]
+    margin = (top[:, 1] - top[:, 0]).astype(np.float64)
+    margin[p[:, -1] >= top[:, 1]] = 0.0
+    return margin
+
+
+def _influence(space: Space, answered: Ints, margins: Floats) -> Floats:
+    """``I_c = sum_j h_jc^2`` over unanswered j, h_jc the chance that a walk from j meets c before an answered sample: what
+    is near c and not explained by others already. It is followed for the samples most in doubt only; the rest have
+    their density.
+    """
+    density = space.densities.astype(np.float64)
+    stops = np.zeros(len(density), bool)
+    stops[answered] = True
+    worth = (1.0 - margins) * density
+    rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
+    chances = space.walk.surroundings(rows, stops)
+    told = np.asarray(chances.multiply(chances).sum(axis=0)).reshape(-1).astype(np.float64)
+    ordinary = float(np.median(told / np.maximum(density[rows], 1e-9)))
+    density[rows] = told / max(ordinary, 1e-9)
+    return density
+
+
+def _ties(space: Space, p: Float) -> Floats:
+    """Half the share of the smaller group's graph weight that runs to the other, as log-odds, (K, K)."""
+    flow = p.T @ space.walk.average(p)
+    share = (flow + flow.T) / np.maximum(2.0 * p.sum(axis=0), 1e-9)[:, None]
+    prior = np.clip(np.maximum(share, share.T).astype(np.float64), LEAST_MERGE, 0.5)
+    return np.asarray(np.log(prior) - np.log1p(-prior))
+
+
+@dataclass(frozen=True, eq=False)
+class _Settled:
+    groups: tuple[Root, ...]
+    group: Ints
+    evidence: Floats
+    own: Floats
+    both: Floats
+    dials: Dials
+
+
+def _cover(
+    walk: Walk, answered: Ints, q: Floats, graph: SimilarityGraph, names: Sequence[str], last: Beliefs | None
+) -> Floats:
+    """How far known groups reach, (n,) for about :data:`LOOK` samples: the chance to end at a sample that is in one."""
+    roots = set(eligible(graph))
+    mass = np.asarray([[1.0 if graph.component[name] in roots else 0.0] for name in names]).reshape(-1, 1)
+    mass = fill(q, mass, np.flatnonzero(mass[:, 0] == 0.0))
+    start = None if last is None else last.field.sum(axis=1, keepdims=True)
+    return spread(walk, answered, q, mass, start)[:: max(1, walk.size // LOOK), 0].astype(np.float64)
+
+
+def _settle(
+    graph: SimilarityGraph, names: Sequence[str], groups: tuple[Root, ...], q: Floats, cover: Floats
+) -> _Settled:
+    """Beliefs of the answered rows if these components are the groups."""
     number = {root: k for k, root in enumerate(groups)}
     group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
     evidence = _evidence(graph, names, group, len(groups))
     base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
-    strength, power = 1.0, 1.0
-    rate = novelty(graph, groups, group)
-    both: Floats = np.zeros((len(answered), len(groups) + 1))
+    none = share_of_none(cover, novelty(graph, groups, group)) if groups else 1.0
+    both: Floats = np.zeros((len(names), len(groups) + 1))
     both[group >= 0, group[group >= 0]] = 1.0
-    both[:, :-1] = basis.fill(both[:, :-1], np.flatnonzero(group < 0))
-    own, none = both, 1.0
+    both[:, :-1] = fill(q, both[:, :-1], np.flatnonzero(group < 0))
+    own, strength, power = both, 1.0, 1.0
     for _ in range(ROUNDS):
-        coverage = basis.spread(both[:, :-1].sum(axis=1, keepdims=True))[:: max(1, basis.size // LOOK), 0]
-        none = share_of_none(coverage, rate) if groups else 1.0
-        own = with_none(basis.without_itself(both[:, :-1]), none)
+        own = with_none(without_itself(q, both[:, :-1]) if len(names) else both[:, :-1], none)
         power = sharpness(own, group)
         own = sharpen(own, power)
-        both = _posterior(own, evidence * strength, group)
+        both = posterior(own, evidence * strength, group)
         strength = answer_log_odds(own, both, evidence) / base if base else 1.0
-    spread = with_none(basis.spread(both[:, :-1]), none)
-    probabilities = sharpen(spread, power)
-    spread[answered] = probabilities[answered] = both
-    placed = np.full(basis.size, -1, np.int64)
-    placed[answered] = group
-    return Beliefs(groups, placed, answered, probabilities, own, evidence, spread)
+    return _Settled(groups, group, evidence, own, both, Dials(none, power, strength))
+
+
+def _sharp(field: Float, dials: Dials) -> Float:
+    return sharpen(with_none(field, dials.none), dials.power)
 
 
 def _evidence(graph: SimilarityGraph, names: Sequence[str], group: Ints, count: int) -> Floats:
@@ -118,8 +264,14 @@ def _evidence(graph: SimilarityGraph, names: Sequence[str], group: Ints, count: 
     return out[:, :count]
 
 
-def _posterior(own: Floats, evidence: Floats, group: Ints) -> Floats:
-    """Prior times likelihood of the answers, (L, K + 1), rows sum to 1."""
+def posterior(own: Floats, evidence: Floats, group: Ints) -> Floats:
+    """Prior times likelihood of the answers, (L, K + 1), rows sum to 1.
+
+    Args:
+        own: (L, K + 1) beliefs without the rows' own answers.
+        evidence: (L, K) log-odds of the answers.
+        group: (L,), group of each row or -1.
+    """
     prior = own.copy()
     # whoever founded a group and has no "same" yet: what is no other group is this one
     alone = np.flatnonzero(group >= 0)

@@ -115,6 +115,65 @@ class SimilarityGraph:
         )
         return cls(edges, component, between, cannot, rates)
 
+    def weigh(self, answer: Answer) -> float | None:
+        """Log-odds of "same" that the answer carries, or None if its annotator is new."""
+        rate = self.rates.get(answer.annotator)
+        if rate is None:
+            return None
+        return _SIGN[answer.verdict] * log_odds(rate) * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
+
+    def extended(self, answer: Answer) -> SimilarityGraph | None:
+        """The graph with one more answer at the end, or None where only working everything out anew can tell.
+
+        Rates stay as they are. Told at once is what fits what is known: "unsure", "same" inside a component, "different"
+        between two, and a "same" by which a sample that stands alone joins a component.
+        """
+        weight, pair = self.weigh(answer), answer.pair
+        if weight is None:
+            return None
+        old = self.edges.get(pair, Edge(0.0, len(self.edges) + 1_000_000, ()))
+        if old.weight * weight < 0.0:
+            return None
+        edges = dict(self.edges)
+        edges[pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), old.mixed)
+        if weight == 0.0:
+            return replace(self, edges=edges)
+        component = dict(self.component)
+        a, b = (component.setdefault(sample, sample) for sample in pair)
+        key = ascending(a, b)
+        if a == b:
+            return replace(self, edges=edges) if weight > 0.0 else None
+        if key in self.between and key not in self.cannot:
+            return None
+        if weight < 0.0:
+            total = self.between.get(key, 0.0) + weight
+            cannot = self.cannot | {key} if total <= -TRUSTED else self.cannot
+            return replace(self, edges=edges, component=component, between={**self.between, key: total}, cannot=cannot)
+        return self._joining(a, b, weight, edges, component)
+
+    def _joining(
+        self, a: Root, b: Root, weight: float, edges: dict[Pair, Edge], component: dict[SampleId, Root]
+    ) -> SimilarityGraph | None:
+        """The same after a "same" that joins a sample standing alone to a component."""
+        order = {root: n for n, root in enumerate(self.members)}
+        first, alone = sorted((a, b), key=lambda root: order.get(root, len(order) + (root == max(a, b))))
+        near = [key for key in self.between if alone in key]
+        key = ascending(a, b)
+        lonely = len(self.members.get(alone, (alone,))) == 1
+        if weight < TRUSTED or not lonely or key in self.between or any(other not in self.cannot for other in near):
+            return None
+        component[alone] = first
+        between, cannot = dict(self.between), set(self.cannot)
+        for old in near:
+            other = old[0] if old[1] == alone else old[1]
+            new = ascending(first, other)
+            if new in between and new not in cannot:
+                return None
+            between[new] = between.get(new, 0.0) + between.pop(old)
+            cannot.discard(old)
+            cannot.add(new)
+        return replace(self, edges=edges, component=component, between=between, cannot=frozenset(cannot))
+
     def joined(self, a: SampleId, b: SampleId) -> bool:
         """Whether trusted "same" answers join the two."""
         root = self.component.get(a)

@@ -1,186 +1,185 @@
-"""From answered samples to beliefs about all: label spreading on the neighbour graph, in closed form.
+"""From answered samples to beliefs about all: label spreading on the neighbour graph, by linear algebra.
 
 A walk that steps along the graph's weights and gives up with probability ``leak`` at each step is stopped by the first
 answered sample it meets; the chance of stopping in group k is the belief in k, the chance of giving up is "none of
-them". With ``A = D - (1 - leak) W`` and its inverse ``G`` (Green's function), and answered rows L with targets Y, that
-is ``F = G_NL (G_LL)^-1 Y``: clamped label spreading (Zhu, Ghahramani and Lafferty 2003, "Semi-supervised learning using
-Gaussian fields", eq. 5) with a leak. Written so, the beliefs are a function of the set of answers (no iteration whose
-start would matter), a new answered sample is one more column, and what each answered sample would be believed to be
-*without its own answers* comes for free.
+them". With ``A = D - (1 - leak) W``, its inverse ``G`` (Green's function), answered rows L with targets Y and
+``Q = (G_LL)^-1``, that is ``F = G_NL Q Y``: clamped label spreading (Zhu, Ghahramani and Lafferty 2003,
+"Semi-supervised learning using Gaussian fields", eq. 5) with a leak. Written so, the beliefs are a function of the set
+of answers, F is one sparse solve whatever the number of answers, and what each answered sample would be believed to be
+*without its own answers* needs Q alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_factor, cho_solve
 
 Float = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-TOLERANCE = 1e-5
-"""Relative residual at which a column of Green's function is taken as solved."""
-BLOCK = 64
-"""Columns solved at once: wide enough for the sparse product, small enough for memory."""
+LEAK = 0.05
+"""Chance that the walk gives up at a step."""
+TOLERANCE = 1e-4
+"""Relative residual at which a system is taken as solved."""
+BLOCK = 32
+"""Columns of Green's function solved at once."""
+TWINS = 1e-3
+"""Added to the diagonal of G_LL, relative: nearly identical samples would make it singular."""
+STEPS = 3
+"""Steps of a walk that are followed where only the surroundings matter."""
 
 
 class Walk:
-    """The leaky walk on one neighbour graph; gives columns of its Green's function.
+    """The leaky walk on one neighbour graph.
 
     Args:
         graph: float32 csr (N, N), symmetric, non-negative.
         leak: chance of giving up at each step, in (0, 1).
     """
 
-    def __init__(self, graph: sparse.csr_array, leak: float) -> None:
+    def __init__(self, graph: sparse.csr_array, leak: float = LEAK) -> None:
         degree = np.maximum(np.asarray(graph.sum(axis=1), np.float64).reshape(-1), 1e-12)
         self._root = (1.0 / np.sqrt(degree)).astype(np.float32)
         scale = sparse.diags_array(self._root)
-        self._step = sparse.csr_array((scale @ graph @ scale) * np.float32(1.0 - leak)).astype(np.float32)
+        self._symmetric = sparse.csr_array((scale @ graph @ scale) * np.float32(1.0 - leak)).astype(np.float32)
+        self._step = sparse.csr_array(
+            sparse.diags_array((np.float32(1.0 - leak) / degree).astype(np.float32)) @ graph
+        ).astype(np.float32)
+        self._stay = 1.0 - leak
         self.size = graph.shape[0]
 
-    def columns(self, rows: Sequence[int]) -> Float:
-        """Columns ``rows`` of G, float32 (N, len(rows)), by conjugate gradients on the symmetric form I - a S."""
-        if len(rows) == 1:
-            return self._column(rows[0])[:, None]
-        b = np.zeros((self.size, len(rows)), np.float32)
-        b[list(rows), np.arange(len(rows))] = self._root[list(rows)]
-        x = np.zeros_like(b)
-        residual, direction = b.copy(), b.copy()
+    @cached_property
+    def reach(self) -> Float:
+        """``G 1``, float32 (N,): with Q it tells how many samples each answered row speaks for, ``Q (G 1)_L``."""
+        return self.solve(np.ones((self.size, 1), np.float32))[:, 0]
+
+    def average(self, p: Float) -> Float:
+        """Mean of (N, K) values over each row's neighbours, weighted."""
+        return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
+
+    def solve(self, b: Float, start: Float | None = None) -> Float:
+        """x with ``A x = b``, float32 (N, K) as ``b``, by conjugate gradients on the symmetric form I - (1 - leak) S.
+
+        Args:
+            b: float32 (N, K).
+            start: float32 (N, K), where to start from; it changes the time taken, and the result within the tolerance.
+        """
+        root = self._root[:, None]
+        b = b * root
+        goal = np.einsum("nk,nk->k", b, b) * TOLERANCE**2
+        if start is None:
+            x, residual = np.zeros_like(b), b
+        else:
+            x = start / root
+            residual = b - (x - self._symmetric @ x)
+        direction = residual.copy()
         norm = np.einsum("nk,nk->k", residual, residual)
-        goal = norm * TOLERANCE**2
         for _ in range(500):
-            moved = direction - self._step @ direction
+            if (norm <= goal).all():
+                break
+            moved = direction - self._symmetric @ direction
             length = norm / np.maximum(np.einsum("nk,nk->k", direction, moved), 1e-30)
             x += length * direction
-            residual -= length * moved
+            residual = residual - length * moved
             new = np.einsum("nk,nk->k", residual, residual)
-            if (new <= goal).all():
-                break
-            direction = residual + (new / np.maximum(norm, 1e-30)) * direction
-            norm = new
-        return np.asarray(x * self._root[:, None], np.float32)
-
-    def _column(self, row: int) -> Float:
-        """The same for one row: without the columns' bookkeeping it takes half the time."""
-        x = np.zeros(self.size, np.float32)
-        residual = np.zeros_like(x)
-        residual[row] = self._root[row]
-        direction = residual.copy()
-        norm = float(residual @ residual)
-        goal = norm * TOLERANCE**2
-        for _ in range(500):
-            moved = direction - self._step @ direction
-            length = np.float32(norm / max(float(direction @ moved), 1e-30))
-            x += length * direction
-            residual -= length * moved
-            new = float(residual @ residual)
-            if new <= goal:
-                break
-            direction *= np.float32(new / norm)
+            direction *= new / np.maximum(norm, 1e-30)
             direction += residual
             norm = new
-        return np.asarray(x * self._root, np.float32)
+        return np.asarray(x * root, np.float32)
+
+    def columns(self, rows: Sequence[int]) -> Float:
+        """Columns ``rows`` of G, float32 (N, len(rows))."""
+        b = np.zeros((self.size, len(rows)), np.float32)
+        b[list(rows), np.arange(len(rows))] = 1.0
+        return self.solve(b)
+
+    def surroundings(self, rows: Ints, stops: NDArray[np.bool_]) -> sparse.csc_array:
+        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps; csc (N, len(rows)).
+
+        ``h_jc = B_jc / B_cc`` with ``B = sum_t (P_UU)^t``, P the walk's steps and U the rows that do not stop it.
+
+        Args:
+            rows: int64 (C,), all different.
+            stops: bool (N,), rows where a walk ends (answered ones); rows in ``rows`` do not stop it.
+        """
+        n = len(rows)
+        at = sparse.csc_array((np.ones(n, np.float32), (rows, np.arange(n))), shape=(self.size, n))
+        reached = total = sparse.csr_array(at)
+        step = sparse.diags_array((~stops).astype(np.float32)) @ self._step
+        for _ in range(STEPS):
+            reached = step @ reached
+            total = total + reached
+        columns = sparse.csc_array(total)
+        own = np.asarray(columns[rows, np.arange(n)]).reshape(-1)
+        columns.data /= np.repeat(np.maximum(own, 1.0), np.diff(columns.indptr))
+        return columns
 
 
-class Basis:
-    """Answered rows, in the order they came, with what is needed to spread targets from them.
+class Answered:
+    """G_LL of the rows ever answered, float64, grown as rows come; what is asked of it is about the rows given then.
 
-    Holds H = G_NL C^-T, float32 (N, L), and M = C^-1, float64 (L, L), with C the Cholesky factor of G_LL. Adding a row
-    costs one column of G and O(N L); nothing depends on the targets, which may change freely.
+    A row costs one column of G when it comes and O(L) memory; nothing is N x L.
     """
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        self.rows: list[int] = []
-        self._h: Float = np.zeros((walk.size, BLOCK), np.float32, order="F")
-        self._m: NDArray[np.float64] = np.zeros((BLOCK, BLOCK))
-        self._diagonal: NDArray[np.float64] = np.zeros(BLOCK)  # of (G_LL)^-1 = M^T M
+        self._at: dict[int, int] = {}
+        self._g: Floats = np.zeros((BLOCK, BLOCK))
 
-    def add(self, rows: Sequence[int]) -> None:
-        """Append rows, all different and not yet there."""
-        for start in range(0, len(rows), BLOCK):
-            some = list(rows[start : start + BLOCK])
-            self._reserve(len(some))
-            for row, column in zip(some, self._walk.columns(some).T, strict=True):
-                self._append(row, column)
+    def inverse(self, rows: Sequence[int]) -> Floats:
+        """Q = (G_LL)^-1 of these rows, all different, float64 (L, L), in their order."""
+        fresh = [row for row in rows if row not in self._at]
+        for start in range(0, len(fresh), BLOCK):
+            self._meet(fresh[start : start + BLOCK])
+        if not len(rows):
+            return np.zeros((0, 0))
+        at = np.asarray([self._at[row] for row in rows])
+        g = self._g[np.ix_(at, at)]
+        g[np.diag_indices_from(g)] *= 1.0 + TWINS
+        return np.asarray(cho_solve(cho_factor(g, lower=True, overwrite_a=True), np.eye(len(at)), overwrite_b=True))
 
-    def _reserve(self, more: int) -> None:
-        have, need = self._m.shape[0], len(self.rows) + more
-        if need <= have:
-            return
-        room = max(need, have + have // 2)
-        h = np.zeros((self._walk.size, room), np.float32, order="F")
-        m = np.zeros((room, room))
-        h[:, :have], m[:have, :have] = self._h, self._m
-        self._h, self._m = h, m
-        self._diagonal = np.concatenate([self._diagonal, np.zeros(room - have)])
+    def _meet(self, rows: Sequence[int]) -> None:
+        have, size = len(self._at), len(self._at) + len(rows)
+        if size > len(self._g):
+            room = np.zeros((size + size // 2, size + size // 2))
+            room[:have, :have] = self._g[:have, :have]
+            self._g = room
+        self._at.update(zip(rows, range(have, size), strict=True))
+        columns = self._walk.columns(rows)[list(self._at)].astype(np.float64)
+        columns[have:] = (columns[have:] + columns[have:].T) / 2.0
+        self._g[:size, have:size] = columns
+        self._g[have:size, :size] = columns.T
 
-    def _append(self, row: int, column: Float) -> None:
-        size = len(self.rows)
-        known = self._h[row, :size]
-        own = column - self._h[:, :size] @ known
-        # nearly identical samples leave next to nothing of their own; without the floor rounding errors would grow
-        pivot = float(np.sqrt(max(float(own[row]), 1e-4 * float(column[row]))))
-        self._h[:, size] = own / np.float32(pivot)
-        self._m[size, :size] = -(known.astype(np.float64) @ self._m[:size, :size]) / pivot
-        self._m[size, size] = 1.0 / pivot
-        self._diagonal[: size + 1] += self._m[size, : size + 1] ** 2
-        self.rows.append(row)
 
-    def remove(self, row: int) -> None:
-        """Take one row out again, with the same result as if it had never been added, in O(N L + L^3)."""
-        at, size = self.rows.index(row), len(self.rows)
-        spare: Float = self._h[:, at].copy()
-        rest = self.rows[at + 1 :]
-        for column, other in enumerate(rest, start=at + 1):
-            # the rotation that clears the removed column's entry in this row keeps the factor triangular
-            a, b = float(self._h[other, column]), float(spare[other])
-            radius = float(np.hypot(a, b))
-            turned = (a * self._h[:, column] + b * spare) / radius
-            spare = np.asarray((a * spare - b * self._h[:, column]) / radius, np.float32)
-            self._h[:, column - 1] = turned
-        self._h[:, size - 1] = 0.0
-        del self.rows[at]
-        self._m[:] = 0.0
-        factor = np.tril(self._h[self.rows, : size - 1]).astype(np.float64)
-        self._m[: size - 1, : size - 1] = solve_triangular(factor, np.eye(size - 1), lower=True)
-        self._diagonal = np.einsum("ij,ij->j", self._m, self._m)
+def fill(q: Floats, targets: NDArray[Any], free: Ints) -> Floats:
+    """Targets (L, K) with rows ``free`` set to what spreads to them from the others, as if they were not answered.
 
-    @property
-    def size(self) -> int:
-        """N."""
-        return int(self._walk.size)
-
-    def spread(self, targets: NDArray[Any]) -> Float:
-        """F, float32 (N, K), from targets Y, (L, K)."""
-        size = len(self.rows)
-        inner = (self._m[:size, :size] @ targets).astype(np.float32)
-        return np.asarray(self._h[:, :size] @ inner, np.float32)
-
-    def fill(self, targets: NDArray[Any], free: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Targets with rows ``free`` set to what spreads to them from the others, as if they were not answered.
-
-        With Q = (G_LL)^-1: ``Q_ff Y_f = -Q_fo Y_o``.
-        """
-        filled = np.array(targets, np.float64)
-        if not len(free):
-            return filled
-        m = self._m[: len(self.rows), : len(self.rows)]
-        inverse = m[:, free].T @ m
+    ``Q_ff Y_f = -Q_fo Y_o``.
+    """
+    filled = np.array(targets, np.float64)
+    if len(free):
         filled[free] = 0.0
-        filled[free] = np.linalg.solve(inverse[:, free], -(inverse @ filled))
-        return filled
+        filled[free] = np.linalg.solve(q[np.ix_(free, free)], -(q[free] @ filled))
+    return filled
 
-    def without_itself(self, targets: NDArray[Any]) -> NDArray[np.float64]:
-        """What each answered row would be believed to be if it alone were not answered, float64 (L, K).
 
-        ``Y_i - (G_LL^-1 Y)_i / (G_LL^-1)_ii`` (Rasmussen and Williams 2006, eq. 5.12), without refitting.
-        """
-        size = len(self.rows)
-        m = self._m[:size, :size]
-        solved = m.T @ (m @ targets)
-        return np.asarray(targets - solved / self._diagonal[:size, None])
+def without_itself(q: Floats, targets: Floats) -> Floats:
+    """What each answered row would be believed to be if it alone were not answered, float64 (L, K).
+
+    ``Y_i - (Q Y)_i / Q_ii`` (Rasmussen and Williams 2006, eq. 5.12), without refitting.
+    """
+    return np.asarray(targets - (q @ targets) / np.diag(q)[:, None])
+
+
+def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, start: Float | None = None) -> Float:
+    """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``A F = Q Y``, one sparse solve."""
+    b = np.zeros((walk.size, targets.shape[1]), np.float32)
+    b[rows] = q @ targets
+    return walk.solve(b, start)

@@ -7,21 +7,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from pal_backend.core.asking.questions import make_pairs, make_screens, worth
+from pal_backend.core.asking.seams import unsettled
 from pal_backend.core.asking.state import State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
+from pal_backend.core.following import follow, regrouped
 from pal_backend.core.graph import Contradiction, SimilarityGraph
-from pal_backend.core.inference import Basis, Walk
+from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
 from pal_backend.core.posterior import Posterior
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind
-
-LEAK = 0.05
-"""Chance that the label-spreading walk gives up at a step."""
-STALE = 16
-"""Rows that left the answers are taken out one by one up to this many; beyond, starting afresh is quicker."""
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind, in_time
 
 
 class Learner:
@@ -44,7 +41,8 @@ class Learner:
         self._seed = seed
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
         self._graph = SimilarityGraph.of(())
-        self._believed: Beliefs | None = None
+        self._folded: list[Answer] = []
+        self._last: Beliefs | None = None
         self._current: State | None = None
         self.move_to(space)
 
@@ -66,9 +64,7 @@ class Learner:
     @property
     def beliefs(self) -> Beliefs:
         """Groups, and beliefs with "none of them" as the last column."""
-        if self._believed is None:
-            self._believed = believe(self._space, self._graph, self._basis)
-        return self._believed
+        return self._state(()).beliefs
 
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
@@ -91,9 +87,10 @@ class Learner:
     def move_to(self, space: Space) -> None:
         """Go on in another space (a new model version); answers, and the groups they found, are kept."""
         self._space = space
-        self._walk = Walk(space.graph, LEAK)
-        self._basis = Basis(self._walk)
-        self._place()
+        self._known = Answered(space.walk)
+        self._last = self._current = None
+        self._folded = []
+        self._fold()
 
     def posterior(self) -> Posterior:
         """Beliefs as workers publish them."""
@@ -146,27 +143,56 @@ class Learner:
         return worth(self._state(()), question)
 
     def _fold(self) -> None:
-        self._graph = SimilarityGraph.of(answer for some in self._answers.values() for answer in some)
-        self._place()
+        """Bring graph and beliefs up to the answers held, in the order in which people gave them.
 
-    def _place(self) -> None:
-        index = self._space.index
-        wanted = [index[sample] for sample in self._graph.component if sample in index]
-        stale = set(self._basis.rows).difference(wanted)
-        if len(stale) > STALE:
-            self._basis = Basis(self._walk)
-        else:
-            for row in sorted(stale):
-                self._basis.remove(row)
-        have = set(self._basis.rows)
-        self._basis.add([row for row in wanted if row not in have])
-        self._believed = None
+        Everything is worked out anew at fixed numbers of answers, and in between each answer changes its surroundings
+        only. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
+        such number.
+        """
+        ordered = in_time(answer for some in self._answers.values() for answer in some)
+        base = checkpoint(len(ordered))
+        held = len(self._folded)
+        if held < base or ordered[:held] != self._folded:
+            self._refit(ordered[:base])
+            held = base
+        for answer in ordered[held:]:
+            self._step(answer)
+        self._folded = ordered
+
+    def _refit(self, answers: list[Answer]) -> None:
+        """Work out everything anew, once somebody asks."""
+        self._graph = SimilarityGraph.of(answers)
         self._current = None
+        self._folded = answers
+
+    def _step(self, answer: Answer) -> None:
+        """One more answer; where it changes more than its surroundings, everything is worked out anew."""
+        state, weight = self._state(()), self._graph.weigh(answer)
+        graph = self._graph.extended(answer)
+        self._folded = [*self._folded, answer]
+        if graph is None or weight is None or not state.groups:
+            return self._refit(self._folded)
+        beliefs = follow(self._space, graph, state.beliefs, answer, weight)
+        if regrouped(self._space, graph, beliefs):
+            return self._refit(self._folded)
+        self._graph = graph
+        self._current = State.of(self._space, graph, beliefs, unsettled(self._space, state.seams, answer))
+        return None
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            self._current = State.of(self._space, self._graph, self.beliefs)
+            believed = believe(self._space, self._graph, self._known, self._last)
+            self._last = believed
+            self._current = State.of(self._space, self._graph, believed)
         return self._current.with_open(open_questions) if open_questions else self._current
+
+
+def checkpoint(answers: int) -> int:
+    """The last number of answers, up to this one, at which everything is worked out anew: each tenth of itself apart."""
+    at = 0
+    while (following := at + max(1, at // 10)) <= answers:
+        at = following
+    return at
 
 
 def _newest(answers: Iterable[Answer]) -> dict[AnnotationKey, tuple[Answer, ...]]:

@@ -13,6 +13,8 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from pal_backend.core.difficulty import reconstruction_error
+from pal_backend.core.inference import Walk
+from pal_backend.core.opinion import Smoother
 from pal_backend.core.vocabulary import SampleId
 
 MEDOIDS = 40
@@ -62,6 +64,16 @@ class Space:
         return rows.astype(np.int64), sizes * (count / n)
 
     @cached_property
+    def walk(self) -> Walk:
+        """The walk that spreads labels on the graph."""
+        return Walk(self.graph)
+
+    @cached_property
+    def smoother(self) -> Smoother:
+        """The classifier that gives a second opinion."""
+        return Smoother(self.features)
+
+    @cached_property
     def hardest(self) -> NDArray[np.int64]:
         """Rows from the hardest to the easiest, int64 (N,), by :attr:`difficulty`; where there is none, by what a PCA of
         the features leaves out. Ties go by sample id, so that the order of the rows tells nothing.
@@ -86,7 +98,7 @@ def build_space(
 ) -> Space:
     """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the larger weight.
 
-    ``w_ij = exp(-d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.
+    ``w_ij = exp(-2 d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.
 
     Args:
         sample_ids: N ids, all different.
@@ -112,7 +124,7 @@ def build_space(
         return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32), loss)
     distances, found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()
     scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12)
-    weights = np.exp(-(distances**2) / (scale[:, None] * scale[found]))
+    weights = np.exp(-2.0 * distances**2 / (scale[:, None] * scale[found]))
     rows = np.repeat(np.arange(n), k)
     # a weight that rounds to nothing would cut the edge out of the sparse matrix
     data = np.maximum(weights.reshape(-1), 1e-6).astype(np.float32)

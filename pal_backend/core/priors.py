@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ FLOOR = 0.003
 """Added to every probability: the features may mislead."""
 POWERS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 """Powers tried for sharpening; label spreading is too cautious in many groups."""
+TEMPERATURES = (2.0, 4.0, 6.0, 9.0, 13.0)
+"""Inverse temperatures tried for the second opinion."""
+MIXES = (0.0, 0.2, 0.4, 0.6)
+"""Weights tried for the second opinion."""
 FEW = 15
 """Placed samples below which sharpness is not judged."""
 SURE = 0.7
@@ -66,22 +71,66 @@ def share_of_none(coverage: NDArray[np.floating], rate: float) -> float:
     return float(np.sqrt(low * high))
 
 
-def with_none(spread: NDArray[np.floating], none: float) -> Floats:
-    """Append "none of them" with weight ``none``, float64 (n, K + 1), rows sum to 1, nothing is impossible."""
-    out = np.empty((spread.shape[0], spread.shape[1] + 1))
-    out[:, :-1] = np.maximum(spread, 0.0)
+def with_none(spread: NDArray[Any], none: float) -> NDArray[Any]:
+    """Append "none of them" with weight ``none``, (n, K + 1) of the same dtype, rows sum to 1, nothing is impossible."""
+    out = np.empty((spread.shape[0], spread.shape[1] + 1), spread.dtype)
+    np.maximum(spread, 0.0, out=out[:, :-1])
     out[:, -1] = none
-    out /= out.sum(axis=1, keepdims=True)
-    out += FLOOR
-    return np.asarray(out / out.sum(axis=1, keepdims=True))
+    out *= ((1.0 - FLOOR * out.shape[1]) / out.sum(axis=1, keepdims=True)).astype(out.dtype)
+    out += np.asarray(FLOOR, out.dtype)
+    return out
 
 
-def sharpen(p: Floats, power: float) -> Floats:
-    """``p ** power``, rows sum to 1 again."""
+def sharpen(p: NDArray[Any], power: float) -> NDArray[Any]:
+    """``p ** power`` of positive rows, rows sum to 1 again."""
     if power == 1.0:
         return p.copy()
-    q = p**power
-    return np.asarray(q / q.sum(axis=1, keepdims=True))
+    q = np.exp(np.asarray(power, p.dtype) * np.log(p))
+    q /= q.sum(axis=1, keepdims=True)
+    return np.asarray(q)
+
+
+def softmax(scores: NDArray[Any], temperature: float) -> NDArray[Any]:
+    """``exp(temperature * scores)``, rows sum to 1."""
+    e = np.exp(np.asarray(temperature, scores.dtype) * (scores - scores.max(axis=1, keepdims=True)))
+    e /= e.sum(axis=1, keepdims=True)
+    return np.asarray(e)
+
+
+def blend(p: NDArray[Any], opinion: NDArray[Any], mix: float) -> NDArray[Any]:
+    """Geometric mean of two beliefs about the known groups; "none of them" stays as ``p`` has it.
+
+    ``q_k ~ p_k ** (1 - mix) * (opinion_k + FLOOR) ** mix``.
+
+    Args:
+        p: (n, K + 1), positive, rows sum to 1.
+        opinion: (n, K), rows sum to 1.
+        mix: weight of the opinion, in [0, 1].
+    """
+    if mix == 0.0:
+        return p.copy()
+    log = (1.0 - mix) * np.log(np.maximum(p[:, :-1], 1e-12)) + mix * np.log(opinion + np.asarray(FLOOR, opinion.dtype))
+    q = softmax(log.astype(p.dtype), 1.0)
+    return np.concatenate([q * (1.0 - p[:, -1:]), p[:, -1:]], axis=1)
+
+
+def mixture(own: Floats, scores: NDArray[Any], group: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature and weight of the second opinion under which both together best foretell where samples were placed.
+
+    Args:
+        own: (L, K + 1) beliefs without the rows' own answers.
+        scores: (L, K) scores of the second opinion, without the rows' own beliefs.
+        group: int64 (L,), group of each answered sample or -1.
+    """
+    rows = np.flatnonzero(group >= 0)
+    if len(rows) < FEW:
+        return TEMPERATURES[len(TEMPERATURES) // 2], MIXES[len(MIXES) // 2]
+    at = np.arange(len(rows)), group[rows]
+    alone = [np.log(0.9 * softmax(scores[rows], t)[at] + 0.01).sum() for t in TEMPERATURES]
+    temperature = TEMPERATURES[int(np.argmax(alone))]
+    opinion = softmax(scores[rows], temperature).astype(np.float64)
+    found = [np.log(0.9 * blend(own[rows], opinion, mix)[at] + 0.01).sum() for mix in MIXES]
+    return temperature, MIXES[int(np.argmax(found))]
 
 
 def sharpness(own: Floats, group: NDArray[np.int64]) -> float:

@@ -60,7 +60,12 @@ def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:
     mine = placed[list(rows)]
     if placed[anchor] < 0:
         return np.zeros(len(rows))
-    return np.where(mine >= 0, state.gains[placed[anchor], mine], 0.0)
+    gains = np.where(mine >= 0, state.gains[placed[anchor], mine], 0.0)
+    for seam in state.seams:
+        for far, near in ((seam.small, seam.large), (seam.large, seam.small)):
+            if anchor in near:
+                gains = np.maximum(gains, np.where(np.isin(rows, far), state.seam_gain(seam), 0.0))
+    return gains
 
 
 def _moot(state: State, question: Question, stake: float) -> bool:

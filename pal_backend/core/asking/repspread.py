@@ -32,7 +32,7 @@ def repspread(state: State, rng: np.random.Generator) -> Candidates:
         partner = _partner(state, row)
         if partner >= 0:
             rows.append((row, partner, float(scores[row])))
-    return Candidates.of(rows + _merges(state))
+    return Candidates.of(rows + _merges(state) + _seams(state))
 
 
 def _first(state: State, scores: Floats) -> Candidates:
@@ -68,4 +68,19 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
             partner = state.representative(int(other), row)
             if partner >= 0:
                 rows.append((row, partner, float(gains[k, other])))
+    return rows
+
+
+def _seams(state: State) -> list[tuple[int, int, float]]:
+    """The best confirmed members of both sides of a doubtful seam, not compared before."""
+    place = {row: n for group in state.members for n, row in enumerate(group)}
+    rows = []
+    for seam in state.seams:
+        score = state.seam_gain(seam)
+        if score > SETTLED:
+            left = sorted(seam.small.tolist(), key=lambda row: place[row])[:4]
+            right = sorted(seam.large.tolist(), key=lambda row: place[row])[:4]
+            free = [(a, b) for a in left for b in right if not state.times_asked(a, b) and state.pair(a, b) not in state.open_pairs]
+            if free:
+                rows.append((*free[0], score))
     return rows

@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.asking.scores import Floats, doubt, merge_gains
+from pal_backend.core.asking.scores import MERGE_WORTH, Floats, doubt, merge_gains
+from pal_backend.core.asking.seams import Seam, seams
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
@@ -30,6 +31,7 @@ class State:
         beliefs: what is believed of every sample.
         doubts: float64 (N,), worth of placing each sample (:func:`pal_backend.core.asking.scores.doubt`).
         gains: float64 (K, K), worth of asking whether two groups are one (:func:`~.scores.merge_gains`).
+        seams: where groups may have been joined wrongly, the most doubtful first.
         open_rows: rows of samples that an open question is about to place.
         open_pairs: pairs in open questions.
     """
@@ -39,13 +41,15 @@ class State:
     beliefs: Beliefs
     doubts: Floats
     gains: Floats
+    seams: tuple[Seam, ...] = ()
     open_rows: frozenset[int] = frozenset()
     open_pairs: frozenset[Pair] = frozenset()
 
     @classmethod
-    def of(cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> State:
-        """The state with no question open."""
-        return cls(space, graph, beliefs, doubt(space, beliefs), merge_gains(space, graph, beliefs))
+    def of(cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs, stitched: Sequence[Seam] | None = None) -> State:
+        """The state with no question open; seams are looked for unless they are given."""
+        found = seams(space, graph, beliefs) if stitched is None else stitched
+        return cls(space, graph, beliefs, doubt(space, beliefs), merge_gains(graph, beliefs), tuple(found))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""
@@ -74,6 +78,10 @@ class State:
             if group >= 0:
                 found[group].append((-float(beliefs.evidence[i, group]), ids[row], row))
         return [[row for _, _, row in sorted(group)] for group in found]
+
+    def seam_gain(self, seam: Seam) -> float:
+        """Worth of asking about a seam."""
+        return MERGE_WORTH * seam.stake * len(self.beliefs.answered) / len(self.doubts)
 
     def pair(self, a: int, b: int) -> Pair:
         """The canonical pair of two rows."""

@@ -1,0 +1,98 @@
+"""Beliefs after one more answer, without working everything out anew: only the surroundings of its two samples change.
+
+Between two full fits (:func:`pal_backend.core.beliefs.believe`) the dials, the second opinion and how groups touch stay
+as they are. When an answered row c moves from target t to t', label spreading moves by ``h_c (t' - t)``, h_c the chance
+to meet c before any other answered sample: the rank-one step of a clamped solution, h_c followed for a few steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.beliefs import Beliefs, eligible, margins_of, posterior
+from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.neighbours import Space
+from pal_backend.core.vocabulary import Answer
+
+BELIEVED = 0.5
+"""A single sample that founds a group counts as one at once if "none of the others" is believed of it at least so much;
+others wait until everything is worked out anew."""
+STILL = 0.02
+"""A row whose belief moves less than this moves nothing around it."""
+
+
+def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answer, weight: float) -> Beliefs:
+    """Beliefs after ``answer``, whose log-odds of "same" are ``weight``; groups must be those of ``beliefs``.
+
+    Args:
+        graph: with the answer.
+    """
+    rows = [space.index[sample] for sample in answer.pair if sample in space.index]
+    if len(rows) < 2 or weight == 0.0:
+        return beliefs
+    now = _with_rows(space, graph, beliefs, rows)
+    number = {root: k for k, root in enumerate(beliefs.groups)}
+    at = [int(np.flatnonzero(now.answered == row)[0]) for row in rows]
+    for row, i, other in zip(rows, at, reversed(at), strict=True):
+        now.placed[row] = number.get(graph.component[space.sample_ids[row]], -1)
+        root = graph.component[space.sample_ids[int(now.answered[other])]]
+        there = number.get(root, -1)
+        if there >= 0:
+            now.evidence[i, there] += weight
+    group = now.placed[now.answered[at]]
+    both = posterior(now.own[at], now.evidence[at] * now.dials.strength, group).astype(np.float32)
+    moved = [n for n in range(2) if np.abs(both[n] - now.probabilities[rows[n]]).max() > STILL]
+    for n in range(2):
+        now.probabilities[rows[n]] = both[n]
+        now.margins[rows[n]] = margins_of(both[n : n + 1])[0]
+    if moved:
+        _spread(space, now, np.asarray([rows[n] for n in moved]), both[moved, :-1])
+    return now
+
+
+def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> bool:
+    """Whether the groups of the graph are no longer those of the beliefs: one more is founded, or one is gone."""
+    now = eligible(graph)
+    if not set(beliefs.groups).issubset(now):
+        return True
+    number = space.index
+    fresh = [number[root] for root in now if root not in beliefs.groups and root in number]
+    alone = [row for row in fresh if len(graph.members[space.sample_ids[row]]) == 1]
+    return len(alone) < len(fresh) or bool((beliefs.probabilities[alone, -1] >= BELIEVED).any())
+
+
+def _with_rows(space: Space, graph: SimilarityGraph, beliefs: Beliefs, rows: list[int]) -> Beliefs:
+    """A copy to write on, in which all ``rows`` are answered ones; what was believed of them is their own belief."""
+    new = [row for row in rows if row not in set(beliefs.answered.tolist())]
+    own, evidence = beliefs.own, beliefs.evidence
+    return replace(
+        beliefs,
+        placed=beliefs.placed.copy(),
+        answered=np.concatenate([beliefs.answered, np.asarray(new, np.int64)]),
+        probabilities=beliefs.probabilities.copy(),
+        own=np.concatenate([own, beliefs.probabilities[new].astype(np.float64)]),
+        evidence=np.concatenate([evidence, np.zeros((len(new), evidence.shape[1]))]),
+        field=beliefs.field.copy(),
+        margins=beliefs.margins.copy(),
+        influence=beliefs.influence.copy(),
+    )
+
+
+def _spread(space: Space, now: Beliefs, rows: NDArray[np.int64], targets: NDArray[np.float32]) -> None:
+    stops = np.zeros(len(now.placed), bool)
+    stops[now.answered] = True
+    chances = space.walk.surroundings(rows, stops)
+    for n, row in enumerate(rows.tolist()):
+        near = chances.indices[chances.indptr[n] : chances.indptr[n + 1]]
+        chance = chances.data[chances.indptr[n] : chances.indptr[n + 1]]
+        keep = ~stops[near]
+        near, chance = near[keep], chance[keep]
+        now.field[near] += chance[:, None] * (targets[n] - now.field[row])
+        now.field[row] = targets[n]
+        now.influence[near] *= (1.0 - chance) ** 2
+        p = now.together(near)
+        now.probabilities[near] = p
+        now.margins[near] = margins_of(p)
