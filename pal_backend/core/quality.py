@@ -52,6 +52,8 @@ class Quality:
     next_hundred: float | None = None
     """Expected gain in accuracy of the next hundred answers, 0..1; None before there are checks."""
     stopping: tuple[StoppingVerdict, ...] = ()
+    surest: float = 1.0
+    """Highest belief that the checks bear out, 0..1: one minus the errors that no belief foretells."""
 
     @property
     def sentence(self) -> str:
@@ -86,6 +88,7 @@ class Quality:
             accuracy=None if accuracy is None else _accuracy(_object(accuracy, "quality.accuracy")),
             next_hundred=None if worth is None else _number(worth, "quality.next_hundred"),
             stopping=tuple(_verdict(_object(verdict, "quality.stopping")) for verdict in stopping),
+            surest=_number(found.get("surest", 1.0), "quality.surest"),
         )
 
 

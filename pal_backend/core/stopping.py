@@ -95,7 +95,7 @@ def quality_of(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answers: 
         _worth(worth),
         _likelihood_ratio(beliefs, len(answers)),
     )
-    return Quality(accuracy, worth, verdicts)
+    return Quality(accuracy, worth, verdicts, 1.0 if judged is None else judged.surest)
 
 
 def _groups_apart(graph: SimilarityGraph, beliefs: Beliefs) -> StoppingVerdict:

@@ -33,10 +33,11 @@ FIRST_ANSWERS = 40
 """Before so many answers predictions are not worth checking."""
 SPACING = 4
 """At most every fourth question is a check, also where many are due (a project that had none before)."""
-MOST_TRIES = 4
+MOST_TRIES = 5
 """Nobody is asked more often than this whether one check is right."""
-SURELY_WRONG = -2
-"""Answers for the prediction minus answers against it, from which a check is taken to be wrong; above 0 it is right."""
+WRONG, SURELY_WRONG = -2, -3
+"""Answers for the prediction minus answers against it, from which a check is taken to be wrong: the second where all that
+is believed still speaks for the prediction. Above 0 it is right."""
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,31 @@ def mix_in(
     return [*checks, *made[: count - len(checks)]]
 
 
-def unresolved(checks: Checks, group: Ints) -> NDArray[np.bool_]:
-    """Checks whose answers do not tell yet whether ``group`` (C,), their present prediction, is right; bool (C,)."""
+def unresolved(checks: Checks, group: Ints, after: Ints) -> NDArray[np.bool_]:
+    """Checks whose answers do not tell yet whether their present prediction is right, bool (C,).
+
+    Args:
+        checks: C of them.
+        group: int64 (C,), the prediction without their own answers.
+        after: int64 (C,), the prediction with them.
+    """
     each = np.arange(len(checks))
     net = checks.same - checks.different
     here = net[each, group]
     net[each, group] = 0.0
     balance = here - np.maximum(net.max(axis=1, initial=0.0), 0.0)
-    return np.asarray((balance < 1) & (balance > SURELY_WRONG) & (checks.tries < MOST_TRIES))
+    lowest = np.where(after == group, SURELY_WRONG, WRONG)
+    return np.asarray((balance < 1) & (balance > lowest) & (checks.tries < MOST_TRIES))
 
 
 def _again(state: State, answers: Callable[[], Iterable[Answer]], most: int) -> list[Draw]:
     """Checks to be asked about again, oldest first, but for those that are open."""
-    checks = Checks.of(answers(), state.space, state.beliefs)
-    group = state.beliefs.own[checks.at, :-1].argmax(axis=1) if len(checks) else np.zeros(0, np.int64)
+    beliefs = state.beliefs
+    checks = Checks.of(answers(), state.space, beliefs)
+    group, after = (p[:, :-1].argmax(axis=1) for p in (beliefs.own[checks.at], beliefs.probabilities[checks.rows]))
     open_samples = {sample for pair in state.open_pairs for sample in pair}
     found: list[Draw] = []
-    for c in np.flatnonzero(unresolved(checks, group)).tolist():
+    for c in np.flatnonzero(unresolved(checks, group, after)).tolist():
         row, k = int(checks.rows[c]), int(group[c])
         anchor = state.representative(k, row)
         if len(found) < most and anchor not in (-1, row) and state.space.sample_ids[row] not in open_samples:
