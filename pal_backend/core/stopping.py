@@ -91,7 +91,7 @@ def quality_of(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answers: 
         _groups_apart(graph, beliefs),
         _expected_error(beliefs),
         _checks_agree(judged),
-        _no_new_group(beliefs, checks),
+        _no_new_group(space, beliefs, checks),
         _worth(worth),
         _likelihood_ratio(beliefs, len(answers)),
     )
@@ -147,10 +147,12 @@ def _checks_agree(judged: Judgement | None) -> StoppingVerdict:
     )
 
 
-def _no_new_group(beliefs: Beliefs, checks: Checks) -> StoppingVerdict:
+def _no_new_group(space: Space, beliefs: Beliefs, checks: Checks) -> StoppingVerdict:
     """Checks since one last founded a group, or fitted none: a class of share f escapes M of them with (1 - f)^M."""
     wanted = math.ceil(math.log(1.0 - CONFIDENCE) / math.log(1.0 - SMALLEST))
-    stranger = beliefs.probabilities[checks.rows].argmax(axis=1) == len(beliefs.groups)
+    founders = [space.index[root] for root in beliefs.groups if root in space.index]
+    fits_none = beliefs.probabilities[checks.rows].argmax(axis=1) == len(beliefs.groups)
+    stranger = fits_none | np.isin(checks.rows, founders)
     since = int(np.argmax(stranger[::-1])) if stranger.any() else len(checks)
     return StoppingVerdict(
         name="no-new-group",
