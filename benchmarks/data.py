@@ -105,7 +105,6 @@ SETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType(
         "digits": digits,
         "mnist": mnist,
         "satimage": partial(keel, "satimage"),
-        "segment": partial(keel, "segment"),
         "texture": partial(keel, "texture"),
         "penbased": partial(keel, "penbased"),
         "letter": partial(keel, "letter", most=5_000),

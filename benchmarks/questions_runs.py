@@ -119,10 +119,11 @@ def _run_peer(job: Job, data: Dataset, progress: Callable[[int, int], None] | No
         seen[list(pair)] = True
         count += 1
         if count in due or count % REACH_STEP == 0:
-            point = _point(data, peer.groups(), seen, count)
-            curve += [point] if count in due else []
+            groups = peer.groups()
+            curve += [_point(data, groups, seen, count)] if count in due else []
+            quality = evaluation.ari(data.labels, groups)
             for value in REACH:
-                if reach[str(value)] is None and point.ari >= value:
+                if reach[str(value)] is None and quality >= value:
                     reach[str(value)] = count
         if progress is not None:
             progress(count, job.answers)

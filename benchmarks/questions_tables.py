@@ -80,7 +80,7 @@ def tables(found: Sequence[Summary]) -> Group:
     panels: list[RenderableType] = []
     for data, error_rate in dict.fromkeys((one["data"], one["error_rate"]) for one in found):
         some = [one for one in found if (one["data"], one["error_rate"]) == (data, error_rate)]
-        title = f"{data}, {percent(error_rate)} wrong, {max(len(one['seeds']) for one in some)} seeds"
+        title = f"{data}, {percent(error_rate)} wrong, seeds {', '.join(map(str, some[0]['seeds']))}"
         panels += [Rule(title, align="left"), "ARI over all samples: mean, least to most", _quality(some, "ari")]
         panels += ["ARI over samples never shown", _quality(some, "ari_unseen")]
         panels += ["Answers to an ARI, groups found, time", _rest(some)]

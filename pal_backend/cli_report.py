@@ -15,6 +15,7 @@ from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from pal_backend.core.paying import Person
+    from pal_backend.core.quality import Quality
     from pal_backend.queues import JobStatus
     from pal_backend.status import Status
     from pal_backend.store.stores import Stores
@@ -141,6 +142,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
     rows = [
         ("answers", f"{found.annotations} annotations" + (", more are on their way" if found.events_waiting else "")),
         ("groups", str(found.groups)),
+        *_quality(found.quality),
         ("revision", "none yet" if found.revision is None else str(found.revision)),
         ("webhook to revision", "not known yet" if latency is None else f"{latency:.2f} s (median)"),
         ("model version", "\n".join([found.version or "none yet", *refused])),
@@ -155,6 +157,18 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("set aside", _quarantine(found)),
     ]
     return [*rows, ("learning", found.learning)] if found.learning else rows
+
+
+def _quality(quality: Quality | None) -> list[tuple[str, str]]:
+    """Accuracy and what is to come; and what each stopping rule says, those that are met marked."""
+    if quality is None:
+        return []
+    rules = [f"{'✓' if rule.met else '·'} {rule.sentence}" for rule in quality.stopping]
+    met = sum(rule.met for rule in quality.stopping)
+    return [
+        ("accuracy", quality.sentence),
+        ("enough?", "\n".join([f"{met} of {len(rules)} rules say that one may stop", *rules])),
+    ]
 
 
 def _annotator(person: Person) -> str:

@@ -35,7 +35,7 @@ def simulate(
     candidates: Annotated[int, typer.Option(min=1, help="Candidates on a screen.")] = 8,
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
-    ] = "repspread",
+    ] = "gain",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same questions.")] = 0,
     budgets: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of answers to score at.")] = "",
     open_questions: Annotated[int, typer.Option(min=1, help="Questions open at once, as in the live system.")] = 1,
@@ -110,11 +110,12 @@ def _show(result: SimulationResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("answers", "screens", "minutes", "ARI", "ARI unseen", "NMI", "accuracy", "groups")
+    table = Table("answers", "screens", "minutes", "ARI", "ARI unseen", "NMI", "accuracy", "by the checks", "groups")
     for point in result.curve:
         scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
         counts = (str(point.answers), str(point.screens), f"{point.seconds / 60:.1f}")
-        table.add_row(*counts, *(f"{score:.3f}" for score in scores), str(point.groups))
+        checks = "" if point.estimated is None else f"{point.estimated:.2f} ({point.low:.2f}-{point.high:.2f})"
+        table.add_row(*counts, *(f"{score:.3f}" for score in scores), checks, str(point.groups))
     reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
     console = Console()
     console.print(table)

@@ -226,7 +226,8 @@ class _Run:
         waiting = [q for q in self.questions.open(self.desk.name) if q.state is State.JOURNALED and q.task is None]
         for start in range(0, len(waiting), IMPORT_CHUNK):
             chunk = waiting[start : start + IMPORT_CHUNK]
-            tasks = [self._task(posted) for posted in chunk]
+            kept_from = self.withholding.kept_from(chunk)
+            tasks = [self._task(posted, kept_from.get(posted.id)) for posted in chunk]
             # Until the journal knows the tasks' numbers nobody else may import: it could not tell them from missing ones.
             with self.errand.uncertain():
                 numbers = self.label_studio.import_tasks(self.desk.project_id, tasks)
@@ -234,19 +235,27 @@ class _Run:
                     self.questions.posted(posted.id, number, self.refiller.clock())
                     for posted, number in zip(chunk, numbers, strict=True)
                 ]
-            self._note(withheld=self.report.withheld + self.withholding.confirm(done))
+            self._open_to_the_others([posted for posted in done if posted.id in kept_from])
         self._note(posted=len(waiting))
         return len(waiting)
 
-    def _task(self, posted: PostedQuestion) -> dict[str, Any]:
+    def _task(self, posted: PostedQuestion, kept_from: Sequence[str] | None) -> dict[str, Any]:
+        # Label Studio commits an import's tasks a moment before its drafts: who asks in between would be served what is
+        # kept from him. Without a prediction the label stream passes a task over.
         return wire.task_json(
             posted.question,
             project=self.project.name,
             desk=self.desk.name,
             media_url=lambda sample: self.links.url(self.project.name, sample),
-            predictions=[self._prediction(posted)],
-            kept_from=self.withholding.kept_from(posted.id),
+            predictions=[self._prediction(posted)] if kept_from is None else [],
+            kept_from=kept_from or (),
         )
+
+    def _open_to_the_others(self, kept: Sequence[PostedQuestion]) -> None:
+        """Give what is kept from somebody its place in the order; killed before, the next run does it (step 2)."""
+        self._note(withheld=self.report.withheld + self.withholding.confirm(kept))
+        predictions = [{"task": posted.task, **self._prediction(posted)} for posted in kept]
+        self.label_studio.create_predictions(self.desk.project_id, predictions)
 
     # --- 4. which version orders
 

@@ -232,9 +232,5 @@ def _unjournalled(question: Question, desk: str, task: int | None) -> PostedQues
 
 def _probabilities(posted: PostedQuestion, posterior: Posterior | None) -> tuple[float, ...]:
     """P(same) of each candidate by the published posterior; where that lacks a sample, as last noted in the journal."""
-    question = posted.question
-    if posterior is None or not all(sample in posterior.index for sample in question.samples):
-        return posted.probabilities or question.probabilities
-    rows = [posterior.index[sample] for sample in question.candidates]
-    found = posterior.probability_same([posterior.index[question.anchor]] * len(rows), rows)
-    return tuple(float(p) for p in found)
+    found = None if posterior is None else posterior.of_question(posted.question)
+    return found or posted.probabilities or posted.question.probabilities

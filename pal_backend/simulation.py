@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Point:
     """Quality after some number of answers.
 
     ``screens`` counts questions put to the annotator, pairs or screens; ``seconds`` is a person's time for them.
+    ``accuracy`` is the truth; ``estimated``, with its interval ``low`` to ``high``, is what the checks say of it, and
+    ``next_hundred`` the expected gain of the next hundred answers. All four are None before there are ``checks``.
     """
 
     answers: int
@@ -42,6 +44,11 @@ class Point:
     accuracy: float
     groups: int
     seconds: float = 0.0
+    estimated: float | None = None
+    low: float | None = None
+    high: float | None = None
+    checks: int = 0
+    next_hundred: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def simulate(
     error_rate: float = 0.0,
     questions: str = "pairs",
     candidates: int = 8,
-    strategy: str = "repspread",
+    strategy: str = "gain",
     seed: int = 0,
     budgets: Sequence[int] = (),
     open_questions: int = 1,
@@ -204,7 +211,7 @@ class _Run:
         if due or before // REACH_STEP != self.answers // REACH_STEP:
             point = self._point()
             if due:
-                self.curve.append(point)
+                self.curve.append(self._judged(point))
             for value in REACH:
                 if self.reach[str(value)] is None and point.ari >= value:
                     self.reach[str(value)], self.reach_seconds[str(value)] = point.answers, point.seconds
@@ -212,7 +219,7 @@ class _Run:
     def finish(self) -> None:
         """Score once more where nothing was left to ask before the budget was spent."""
         if not self.curve or self.curve[-1].answers != self.answers:
-            self.curve.append(self._point())
+            self.curve.append(self._judged(self._point()))
 
     def _point(self) -> Point:
         posterior = self._learner.posterior()
@@ -226,4 +233,19 @@ class _Run:
             accuracy=evaluation.majority_accuracy(self._labels, groups),
             groups=len(np.unique(groups)),
             seconds=self.seconds,
+        )
+
+    def _judged(self, point: Point) -> Point:
+        """The point with what the system itself says of its accuracy, which takes too long to ask at every look."""
+        quality = self._learner.quality()
+        found = quality.accuracy
+        if found is None:
+            return point
+        return replace(
+            point,
+            estimated=found.estimate,
+            low=found.low,
+            high=found.high,
+            checks=found.checks,
+            next_hundred=quality.next_hundred,
         )

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pal_backend.core.paying import Effort, Outlook, Person
+from pal_backend.core.quality import Quality
 from pal_backend.desk_advice import Advice, advise
+from pal_backend.errors import InputError
 from pal_backend.pool_index import load_quarantine
 from pal_backend.queues import Queues
 from pal_backend.store.projects import Desk, Project
+from pal_backend.store.revisions import Revision
 from pal_backend.store.stores import Stores
 
 QUARANTINE_SHOWN = 100
@@ -66,6 +69,8 @@ class Status:
     """Which desks pay now; None unless there is a desk of each kind."""
     annotators: tuple[Person, ...] = ()
     """Everybody who answered, by Label Studio's user id."""
+    quality: Quality | None = None
+    """Accuracy, what the next answers are worth, and the stopping rules; None before a revision has looked."""
 
 
 def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
@@ -100,7 +105,17 @@ def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
         quarantine=tuple((one.path, one.reason) for one in quarantine[:QUARANTINE_SHOWN]),
         advice=advise(project.desks, effort),
         annotators=effort.people,
+        quality=_quality(name, revision),
     )
+
+
+def _quality(project: str, revision: Revision | None) -> Quality | None:
+    try:
+        return None if revision is None else Quality.from_json(revision.posterior.get("quality"))
+    except ValueError as problem:
+        raise InputError(
+            f"revision {revision and revision.number} of {project}: {problem}; publish a new one"
+        ) from None
 
 
 def _desk_status(project: str, desk: Desk, stores: Stores, outlook: Outlook | None) -> DeskStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -271,7 +272,8 @@ def prediction_json(
         question: what the task asks; None for a task that is not ours.
         score: 1 - informativeness; 1.0 for what need not be asked.
         model_version: as Label Studio's project has it.
-        probabilities: P(same) of each candidate, (K,); the guess is made from them.
+        probabilities: P(same) of each candidate, (K,); the guess is made from them, and they are never surer than the
+            checks so far bear out (:attr:`pal_backend.core.quality.Quality.surest`).
         show: whether the desk shows guesses. A blind question (a re-check, a verification, a screen with a check among
             its candidates) never does.
         config: the labelling config the guess must fit, if it is at hand.
@@ -283,8 +285,13 @@ def prediction_json(
 
 
 def _guess(question: Question, probabilities: Sequence[float]) -> list[dict[str, Any]]:
+    """The guess, each row with the chance that all of it is right as its ``score``."""
     if len(probabilities) != len(question.candidates):
         return []
     if question.kind is QuestionKind.PAIR:
-        return results.pair_result(results.SAME if probabilities[0] >= 0.5 else results.DIFFERENT)
-    return results.screen_result([c for c, p in zip(question.candidates, probabilities, strict=True) if p >= 0.5])
+        rows = results.pair_result(results.SAME if probabilities[0] >= 0.5 else results.DIFFERENT)
+    else:
+        ticked = [c for c, p in zip(question.candidates, probabilities, strict=True) if p >= 0.5]
+        rows = results.screen_result(ticked)
+    right = math.prod(max(p, 1.0 - p) for p in probabilities)
+    return [{**row, "score": round(untrusted.finite(right, 0.5), 4)} for row in rows]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from pal_backend import wire
 from pal_backend.core.vocabulary import Purpose
@@ -34,32 +33,27 @@ class Withholding:
     questions: Questions
     desk: str
 
-    @cached_property
-    def _people(self) -> dict[str, tuple[str, ...]]:
-        return self.withheld.all(self.desk)
+    def kept_from(self, questions: Sequence[PostedQuestion]) -> dict[str, tuple[str, ...]]:
+        """Question id → e-mail addresses of the people it is kept from, of those questions that are kept from somebody.
 
-    @cached_property
-    def _emails(self) -> dict[str, str]:
-        return {str(number): email for number, email in self.label_studio.members().items() if email}
-
-    def kept_from(self, question: str) -> tuple[str, ...]:
-        """E-mail addresses of the people a question is kept from; those who left Label Studio are passed over.
-
-        An address that Label Studio does not know would put the draft in our own account's name.
+        To be asked after the questions were read from the journal: what is kept is noted before it is journalled. People who
+        left Label Studio are passed over: an address that it does not know would put the draft in our own account's name.
         """
-        people = self._people.get(question, ())
-        return tuple(self._emails[person] for person in people if person in self._emails) if people else ()
+        people = self.withheld.all(self.desk)
+        kept = {one.id: people[one.id] for one in questions if people.get(one.id)}
+        if not kept:
+            return {}
+        emails = {str(number): email for number, email in self.label_studio.members().items() if email}
+        return {question: tuple(emails[one] for one in some if one in emails) for question, some in kept.items()}
 
     def confirm(self, posted: Iterable[PostedQuestion]) -> int:
-        """After these were posted: how many are really kept from somebody. The others are forgotten here."""
+        """After questions that are kept from somebody were posted: how many really are. The others are forgotten here."""
         standing = 0
         for one in posted:
-            if one.task is None or not self._people.get(one.id):
-                continue
-            if self._placeholders(one.task):
+            if one.task is not None and self._placeholders(one.task):
                 standing += 1
             else:
-                logger.info("task %d goes to anybody: Label Studio did not import its draft", one.task)
+                logger.info("task %s goes to anybody: Label Studio did not import its draft", one.task)
                 self.withheld.forget(one.id)
         return standing
 
@@ -69,20 +63,19 @@ class Withholding:
         Args:
             tasks: those without annotations.
         """
-        for question, people in self._people.items():
+        kept = self.withheld.all(self.desk)
+        for question, people in kept.items():
             posted = self.questions.get(question)
-            if posted is not None and posted.state is not State.CLOSED and people:
+            # Noted before it is journalled, so one that the journal does not know is about to be.
+            if posted is None or (posted.state is not State.CLOSED and people):
                 continue
-            if posted is not None and posted.task is not None:
+            if posted.task is not None:
                 self._open(posted.task)
             self.withheld.forget(question)
         for task in tasks:
-            if task.has_draft and self._is_stray(task):
+            posted = self.questions.by_task(self.desk, task.id) if task.has_draft else None
+            if posted is not None and posted.question.purpose is Purpose.RECHECK and posted.id not in kept:
                 self._open(task.id)
-
-    def _is_stray(self, task: RemoteTask) -> bool:
-        posted = self.questions.by_task(self.desk, task.id)
-        return posted is not None and posted.question.purpose is Purpose.RECHECK and posted.id not in self._people
 
     def _open(self, task: int) -> None:
         for draft in self._placeholders(task):

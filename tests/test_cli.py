@@ -17,6 +17,7 @@ from PIL import Image
 from pal_backend.cli import EXIT_CODES, app
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import PalError
 from pal_backend.samples import FolderPool, ingest
@@ -177,7 +178,7 @@ def test_simulate_asks_screens_with_many_open(digits: tuple[str, ...]) -> None:
         "--open-questions",
         "3",
         "--strategy",
-        "repspread",
+        "gain",
         "--seed",
         "1",
     )
@@ -330,6 +331,43 @@ def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_
     ]
 
 
+def publish(stores: Stores, settings: Settings, posterior: Posterior, effort: Effort | None = None) -> dict[str, str]:
+    """Publish a revision of the project birds; returns the environment in which `pal` finds it."""
+    lease = stores.sittings("birds").take("test", 10)
+    assert lease is not None
+    stores.revisions("birds").publish(
+        posterior, version="v0000", answers=1, contradictions=[], lease=lease, now=1.0, effort=effort
+    )
+    return {"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)}
+
+
+def test_status_says_how_good_the_groups_are_and_when_to_stop(stores: Stores, settings: Settings) -> None:
+    """Accuracy and what is to come in plain words, each stopping rule in a line; --json has the figures."""
+    stores.projects.save(Project("birds", "/pool", (Desk("pairs", QuestionKind.PAIR, 7, 1, 1),)))
+    quality = Quality(
+        Accuracy(0.942, 0.897, 0.971, 52),
+        0.0149,
+        (
+            StoppingVerdict("checks-agree", False, 0.9, 0.95, "47 of 52 checks agree."),
+            StoppingVerdict("worth", True, 0.001, 0.005, "Hardly worth it."),
+        ),
+    )
+    ids = ("0" * 16, "1" * 16)
+    empty = (np.zeros((2, 0), np.float32), -np.ones(2, np.int32), np.zeros((0, 2), np.int32))
+    env = publish(stores, settings, Posterior(ids, (), *empty, quality=quality))
+
+    table = pal("status", env=env).stdout
+    assert "About 94 % of the samples are in the right group (90-97 %, from 52 checks)." in table
+    assert "The next hundred answers should bring about 1.5 points." in table
+    assert "1 of 2 rules say that one may stop" in table
+    assert "✓ Hardly worth it." in table and "· 47 of 52 checks agree." in table
+
+    found = json.loads(pal("status", "--json", env=env).stdout)["quality"]
+    assert found["accuracy"] == {"estimate": 0.942, "low": 0.897, "high": 0.971, "checks": 52}
+    assert found["next_hundred"] == 0.0149
+    assert [(rule["name"], rule["met"]) for rule in found["stopping"]] == [("checks-agree", False), ("worth", True)]
+
+
 def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: Settings) -> None:
     """The table has a sentence and a line a person, the object the figures behind them."""
     desks = (Desk("pairs", QuestionKind.PAIR, 7, 1, 1), Desk("screens", QuestionKind.SCREEN, 8, 2, 2))
@@ -341,12 +379,7 @@ def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: 
         (Person("7", 392, 0.031, {QuestionKind.PAIR: 3.9, QuestionKind.SCREEN: 11.6}), Person("", 1, None)),
         0.1,
     )
-    lease = stores.sittings("birds").take("test", 10)
-    assert lease is not None
-    stores.revisions("birds").publish(
-        posterior, version="v0000", answers=1, contradictions=[], lease=lease, now=1.0, effort=effort
-    )
-    env = {"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)}
+    env = publish(stores, settings, posterior, effort)
 
     table = pal("status", env=env).stdout
     assert "pays now" in table and "screens: it gains 1.8 times as much a second as pairs" in table

@@ -70,7 +70,8 @@ def test_hosted_predictions_are_those_of_the_service(client: Any) -> None:
     assert client.post("/setup", json=recorded("04", 1)).status_code == 200
     answer = client.post("/predict", json=recorded("10", 2))
     assert answer.status_code == 200
-    assert answer.json["results"] == [{"result": pair_result("Same"), "score": 0.3, "model_version": "v0000"}]
+    guess = [{**pair_result("Same")[0], "score": 0.9}]
+    assert answer.json["results"] == [{"result": guess, "score": 0.3, "model_version": "v0000"}]
 
 
 def test_a_hosted_webhook_reaches_the_stream(client: Any, web: WebSide) -> None:

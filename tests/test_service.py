@@ -197,7 +197,7 @@ def test_blind_desks_and_blind_questions_show_nothing(web: WebSide) -> None:
         assert [one["score"] for one in found] == [0.1, 0.2]
         return [one["result"] for one in found]
 
-    assert results() == [pair_result("Same"), []]
+    assert results() == [[{**pair_result("Same")[0], "score": 0.9}], []]
     web.save(prelabel=False)
     assert results() == [[], []]
 

@@ -55,6 +55,19 @@ def test_mixed_asks_what_pays() -> None:
         assert pairs.curve[-1].screens == 40
 
 
+def test_points_tell_what_the_checks_say() -> None:
+    """Nothing before there are checks; then an estimate within its interval, which holds the truth, and the number."""
+    result = simulate(SPACE.features, LABELS, answers=90, budgets=(20, 60))
+    before, early, late = result.curve
+    assert (before.checks, before.estimated, before.next_hundred) == (0, None, None)
+    assert 0 < early.checks < late.checks <= 5
+    for point in (early, late):
+        assert point.estimated is not None and point.low is not None and point.high is not None
+        assert point.low <= point.estimated <= point.high
+        assert point.low <= point.accuracy <= point.high
+        assert point.next_hundred is not None and 0.0 <= point.next_hundred <= 1.0
+
+
 def test_names_of_the_classes_are_never_told() -> None:
     """Renamed labels give the very same curve: the learner sees verdicts only."""
     plain = simulate(SPACE.features, LABELS, answers=30, budgets=(10,))
@@ -78,7 +91,7 @@ def test_it_stops_when_nothing_is_left_to_ask() -> None:
         ({"seconds_per_pair": float("nan")}, "seconds for a pair"),
         ({"labels": LABELS[:-1]}, "do not fit"),
         ({"features": np.full_like(SPACE.features, np.nan)}, "finite"),
-        ({"strategy": "best"}, "repspread"),
+        ({"strategy": "best"}, "gain"),
     ],
 )
 def test_senseless_arguments_are_refused(change: dict[str, object], words: str) -> None:

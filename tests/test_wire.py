@@ -428,12 +428,19 @@ def guess(question: Question | None, **more: Any) -> dict[str, Any]:
     return wire.prediction_json(question, **{"score": 0.25, "model_version": "v0001", "show": True, **more})
 
 
+def scored(rows: list[dict[str, Any]], score: float) -> list[dict[str, Any]]:
+    """A guess's rows with the chance that it is right."""
+    return [{**row, "score": score} for row in rows]
+
+
 def test_guesses_follow_the_probabilities() -> None:
-    """The likelier verdict of a pair, the candidates of at least even odds on a screen, none of them if none is."""
-    assert guess(PAIR, probabilities=(0.5,))["result"] == pair_result("Same")
-    assert guess(PAIR, probabilities=(0.4,))["result"] == pair_result("Different")
-    assert guess(SCREEN, probabilities=(0.9, 0.1, 0.6))["result"] == screen_result([B, D])
-    assert guess(SCREEN, probabilities=(0.1, 0.1, 0.1))["result"] == screen_result([])
+    """The likelier verdict of a pair, the candidates of at least even odds on a screen, none of them if none is; each
+    row with the chance that the whole guess is right.
+    """
+    assert guess(PAIR, probabilities=(0.5,))["result"] == scored(pair_result("Same"), 0.5)
+    assert guess(PAIR, probabilities=(0.4,))["result"] == scored(pair_result("Different"), 0.6)
+    assert guess(SCREEN, probabilities=(0.9, 0.1, 0.6))["result"] == scored(screen_result([B, D]), 0.486)
+    assert guess(SCREEN, probabilities=(0.1, 0.1, 0.1))["result"] == scored(screen_result([]), 0.729)
 
 
 @pytest.mark.parametrize(
@@ -469,7 +476,7 @@ def test_guesses_fit_the_config_sent_along() -> None:
         assert [one["score"] for one in found] == [0.1, 1.0]
         return found[0]["result"]
 
-    assert first(render.pair_config()) == pair_result("Same")
+    assert first(render.pair_config()) == scored(pair_result("Same"), 0.9)
     assert first(render.screen_config()) == []
     assert first(render.pair_config().replace('value="Same"', 'value="Equal"')) == []
     assert first("") == first("<View") == []

@@ -83,9 +83,14 @@ class Agenda:
         withdrawn = {tombstone.question for tombstone in self._answers.withdrawn(keys)}
         self._questions.reopen(sorted(withdrawn - answered - {""}))
 
-    def plan(self, learner: Learner) -> None:
-        """Score the open questions anew, close those that have become moot, journal new ones, wake refill."""
-        still_open = self._rescore(learner)
+    def plan(self, learner: Learner, posterior: Posterior | None = None) -> None:
+        """Score the open questions anew, close those that have become moot, journal new ones, wake refill.
+
+        Args:
+            learner: chooses and scores questions.
+            posterior: what it believes now, as published: guesses are made from its calibrated probabilities.
+        """
+        still_open = self._rescore(learner, posterior)
         active = self._active()
         self._rechecks.review(still_open, active, self._shop.clock())
         journalled = 0
@@ -110,12 +115,13 @@ class Agenda:
         self._shop.queues.refill(self._project.name)
         log.debug("%s: %d questions open, %d of them new", self._project.name, len(still_open), journalled)
 
-    def _rescore(self, learner: Learner) -> list[PostedQuestion]:
+    def _rescore(self, learner: Learner, posterior: Posterior | None) -> list[PostedQuestion]:
         kept: list[PostedQuestion] = []
         moot: list[str] = []
         scores: dict[str, tuple[float, tuple[float, ...]]] = {}
         for posted in self._questions.open():
-            informativeness, probabilities, settled = learner.value(posted.question)
+            informativeness, raw, settled = learner.value(posted.question)
+            probabilities = (posterior and posterior.of_question(posted.question)) or raw
             scores[posted.question.id] = (wire.ASKED_LAST if settled else 1.0 - informativeness, probabilities)
             if settled:
                 moot.append(posted.question.id)

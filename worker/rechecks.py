@@ -22,7 +22,8 @@ class Rechecks:
         self._withheld = withheld
 
     def keep(self, question: Question, desk: str, graph: SimilarityGraph, active: Set[str]) -> None:
-        """Before a question is journalled: note who is not to get it. Other questions than re-checks are for everybody.
+        """Before a question is journalled: note who is not to get it. Other questions than re-checks are for everybody; a
+        check that is asked about again is one.
 
         Args:
             question: with its round, since its id is noted.
@@ -30,7 +31,8 @@ class Rechecks:
             graph: what the answers say.
             active: annotators who answered lately.
         """
-        if question.purpose is not Purpose.RECHECK:
+        again = any(sample in graph.component for sample in question.checked)
+        if question.purpose is not Purpose.RECHECK and not again:
             return
         answered = [self._answers.get(key) for key in sorted(checked(graph, question))]
         people = {annotation.annotator for annotation in answered if annotation is not None} - {""}

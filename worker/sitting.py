@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pal_backend import wire
 from pal_backend.core.learner import Learner
@@ -151,7 +152,7 @@ class Sitting:
     def _publish(self) -> None:
         started = self._clock()
         waiting, self._waiting = self._waiting, []
-        posterior = self._learner.posterior()
+        posterior = replace(self._learner.posterior(), quality=self._learner.quality())
         contradictions = self._learner.contradictions()
         effort = self._efforts.now(self._learner)
         self._revisions.publish(
@@ -165,7 +166,7 @@ class Sitting:
             latencies=[self._clock() - received for received in waiting],
             effort=effort,
         )
-        self._agenda.plan(self._learner)
+        self._agenda.plan(self._learner, posterior)
         self._agenda.ask_for_training(posterior)
         self._published_at, self._dirty = self._clock(), False
         self._pause = min(MOST_PAUSE, max(LEAST_PAUSE, PUBLISH_SHARE * (self._published_at - started)))

@@ -8,6 +8,7 @@ number of classes, and their clustering stops with an error once answers contrad
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from benchmarks.peers.peer import Floats, Ints
 
@@ -88,6 +89,5 @@ class MinMax:
 
 def _means(X: Floats, group: Ints, count: int) -> Floats:
     """The mean of each group, (count, D); every group has a member."""
-    sums = np.zeros((count, X.shape[1]), np.float64)
-    np.add.at(sums, group, X)
-    return (sums / np.bincount(group, minlength=count)[:, None]).astype(np.float32)
+    member = sparse.csr_array((np.ones(len(X), np.float32), (group, np.arange(len(X)))), (count, len(X)))
+    return np.asarray(member @ X / member.sum(axis=1)[:, None], np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.cluster import KMeans
 
 from benchmarks.peers.peer import Floats, Ints
@@ -57,9 +58,9 @@ class RandomPairs:
     def groups(self) -> Ints:
         """k-means of the components' means, each as heavy as its size: a component is never torn apart."""
         _, component, sizes = np.unique(self._component, return_inverse=True, return_counts=True)
-        means = np.zeros((len(sizes), self._features.shape[1]))
-        np.add.at(means, component, self._features)
-        means /= sizes[:, None]
+        n = len(component)
+        member = sparse.csr_array((np.ones(n), (component, np.arange(n))), (len(sizes), n))
+        means = member @ self._features / sizes[:, None]
         count = min(self._classes, len(means))
         start = self._centres if self._centres is not None and len(self._centres) == count else "k-means++"
         starts = FIRST_STARTS if isinstance(start, str) else 1

@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SUPPORT = 2
-"""A component may found a group once this many older groups (or all, if fewer) are known to be others."""
+"""A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 2
 """Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
 LEAST_MERGE = 0.004
@@ -94,8 +94,8 @@ class Beliefs:
         return blend(_sharp(self.field[rows], self.dials), self.opinion[rows], self.dials.mix)
 
 
-def eligible(graph: SimilarityGraph) -> tuple[Root, ...]:
-    """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
+def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
+    """The components that are groups, oldest first: those that enough of the older ones are kept apart from.
 
     By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
     """
@@ -127,13 +127,16 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered, last: Beliefs
     names = [name for name in graph.component if name in space.index]
     answered = np.asarray([space.index[name] for name in names], np.int64)
     q = known.inverse(answered.tolist())
-    cover = _cover(walk, answered, q, graph, names, last)
-    found = _settle(graph, names, eligible(graph), q, cover)
+    groups = founded(graph)
+    grouped = np.asarray([graph.component[name] in groups for name in names], bool)
+    cover = _cover(walk, answered, q, grouped, last)
+    found = _settle(graph, names, groups, q, cover)
     same = last is not None and last.groups == found.groups
     field = spread(walk, answered, q, found.both[:, :-1], last.field if same and last is not None else None)
     sharp = _sharp(field, found.dials)
     sharp[answered] = found.both
-    opinion, dials = np.ones_like(field) / max(field.shape[1], 1), found.dials
+    opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
+    dials = found.dials
     own, both = found.own, found.both
     if len(found.groups) > 1:
         scores = space.smoother.without_itself(sharp[:, :-1])
@@ -211,13 +214,9 @@ class _Settled:
     dials: Dials
 
 
-def _cover(
-    walk: Walk, answered: Ints, q: Floats, graph: SimilarityGraph, names: Sequence[str], last: Beliefs | None
-) -> Floats:
+def _cover(walk: Walk, answered: Ints, q: Floats, grouped: NDArray[np.bool_], last: Beliefs | None) -> Floats:
     """How far known groups reach, (n,) for about :data:`LOOK` samples: the chance to end at a sample that is in one."""
-    roots = set(eligible(graph))
-    mass = np.asarray([[1.0 if graph.component[name] in roots else 0.0] for name in names]).reshape(-1, 1)
-    mass = fill(q, mass, np.flatnonzero(mass[:, 0] == 0.0))
+    mass = fill(q, grouped.astype(np.float64)[:, None], np.flatnonzero(~grouped))
     start = None if last is None else last.field.sum(axis=1, keepdims=True)
     return spread(walk, answered, q, mass, start)[:: max(1, walk.size // LOOK), 0].astype(np.float64)
 

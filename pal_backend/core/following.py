@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, eligible, margins_of, posterior
+from pal_backend.core.beliefs import Beliefs, founded, margins_of, posterior
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
@@ -55,7 +55,7 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
 
 def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> bool:
     """Whether the groups of the graph are no longer those of the beliefs: one more is founded, or one is gone."""
-    now = eligible(graph)
+    now = founded(graph)
     if not set(beliefs.groups).issubset(now):
         return True
     number = space.index

@@ -129,10 +129,8 @@ class SimilarityGraph:
         between two, and a "same" by which a sample that stands alone joins a component.
         """
         weight, pair = self.weigh(answer), answer.pair
-        if weight is None:
-            return None
-        old = self.edges.get(pair, Edge(0.0, len(self.edges) + 1_000_000, ()))
-        if old.weight * weight < 0.0:
+        old = self.edges.get(pair, Edge(0.0, self.last_rank + 1, ()))
+        if weight is None or old.weight * weight < 0.0:
             return None
         edges = dict(self.edges)
         edges[pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), old.mixed)
@@ -141,9 +139,9 @@ class SimilarityGraph:
         component = dict(self.component)
         a, b = (component.setdefault(sample, sample) for sample in pair)
         key = ascending(a, b)
-        if a == b:
-            return replace(self, edges=edges) if weight > 0.0 else None
-        if key in self.between and key not in self.cannot:
+        if a == b and weight > 0.0:
+            return replace(self, edges=edges)
+        if a == b or (key in self.between and key not in self.cannot):
             return None
         if weight < 0.0:
             total = self.between.get(key, 0.0) + weight
@@ -193,6 +191,11 @@ class SimilarityGraph:
         if answer.verdict is Verdict.SAME:
             return not self.joined(*answer.pair)
         return answer.verdict is Verdict.DIFFERENT and self.joined(*answer.pair)
+
+    @cached_property
+    def last_rank(self) -> int:
+        """The highest rank of an edge, -1 if there is none."""
+        return max((edge.rank for edge in self.edges.values()), default=-1)
 
     @cached_property
     def members(self) -> Mapping[Root, tuple[SampleId, ...]]:

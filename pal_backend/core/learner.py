@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from pal_backend.core.asking.questions import make_pairs, make_screens, worth
 from pal_backend.core.asking.seams import unsettled
 from pal_backend.core.asking.state import State
 from pal_backend.core.asking.strategies import strategy as named_strategy
+from pal_backend.core.asking.verification import mix_in
 from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
@@ -18,6 +19,8 @@ from pal_backend.core.graph import Contradiction, SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.quality import Quality
+from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind, in_time
 
 
@@ -36,7 +39,7 @@ class Learner:
         InputError: no strategy has that name.
     """
 
-    def __init__(self, space: Space, *, strategy: str = "repspread", seed: int = 0) -> None:
+    def __init__(self, space: Space, *, strategy: str = "gain", seed: int = 0) -> None:
         self._strategy = named_strategy(strategy)
         self._seed = seed
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
@@ -100,7 +103,7 @@ class Learner:
         for row in beliefs.answered.tolist():
             components[row] = number[graph.component[space.sample_ids[row]]]
         cannot = sorted(sorted((number[a], number[b])) for a, b in graph.cannot)
-        slope, intercept = fit_calibration(answer for some in self._answers.values() for answer in some)
+        slope, intercept = fit_calibration(self._all())
         return Posterior(
             sample_ids=space.sample_ids,
             groups=beliefs.groups,
@@ -134,13 +137,31 @@ class Learner:
         state = self._state(open_questions)
         rng = np.random.default_rng((self._seed, self.answers, len(open_questions)))
         scored = self._strategy(state, rng)
-        if kind is QuestionKind.SCREEN:
-            return make_screens(state, scored, count, candidates)
-        return make_pairs(state, scored, count)
+        screens = kind is QuestionKind.SCREEN
+        made = make_screens(state, scored, count, candidates) if screens else make_pairs(state, scored, count)
+        draws = np.random.default_rng((self._seed, self.answers, len(open_questions), 1))
+        return mix_in(
+            state,
+            scored,
+            made,
+            self._all,
+            kind=kind,
+            count=count,
+            size=candidates,
+            open_questions=open_questions,
+            rng=draws,
+        )
 
     def value(self, question: Question) -> tuple[float, tuple[float, ...], bool]:
         """Informativeness now (0..1), uncalibrated P(same) of each candidate now, and whether answers settle it already."""
         return worth(self._state(()), question)
+
+    def quality(self) -> Quality:
+        """How good the groups are by the checks so far, what more answers are worth, and what each stopping rule says."""
+        return quality_of(self._space, self._graph, self.beliefs, list(self._all()))
+
+    def _all(self) -> Iterator[Answer]:
+        return (answer for some in self._answers.values() for answer in some)
 
     def _fold(self) -> None:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
@@ -149,7 +170,7 @@ class Learner:
         only. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
         such number.
         """
-        ordered = in_time(answer for some in self._answers.values() for answer in some)
+        ordered = in_time(self._all())
         base = checkpoint(len(ordered))
         held = len(self._folded)
         if held < base or ordered[:held] != self._folded:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.vocabulary import SampleId
+from pal_backend.core.quality import Quality
+from pal_backend.core.vocabulary import Question, SampleId
 
 SURE = 0.995
 """P(same) of a pair that trusted answers settle; people err, so never 1."""
@@ -30,6 +31,7 @@ class Posterior:
         components: int32 (N,), equal numbers for samples joined by trusted "same" answers, -1 for a sample in none.
         cannot: int32 (M, 2), components that trusted answers keep apart, each row ascending.
         slope, intercept: calibration, P(same) = sigmoid(slope * logit(p) + intercept).
+        quality: how good the groups are; None where nobody looked.
     """
 
     sample_ids: tuple[SampleId, ...]
@@ -39,6 +41,7 @@ class Posterior:
     cannot: NDArray[np.int32]
     slope: float = 1.0
     intercept: float = 0.0
+    quality: Quality | None = None
 
     @cached_property
     def index(self) -> Mapping[SampleId, int]:
@@ -64,11 +67,14 @@ class Posterior:
         return np.clip(p, 1.0 - SURE, SURE)
 
     def probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
-        """Calibrated P(same), float64 in (0, 1); what trusted answers settle is .995 or .005."""
+        """Calibrated P(same), float64 in (0, 1), no surer than checks bear out; what trusted answers settle is .995 or .005."""
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
         raw = self.raw_probability_same(i, j)
         logit = np.log(raw) - np.log1p(-raw)
         p = 1.0 / (1.0 + np.exp(-(self.slope * logit + self.intercept)))
+        if self.quality is not None:
+            surest = max(self.quality.surest, 0.5)
+            p = np.clip(p, 1.0 - surest, surest)
         a, b = self.components[i].astype(np.int64), self.components[j].astype(np.int64)
         both = (a >= 0) & (b >= 0)
         p = np.where(both & (a == b), SURE, p)
@@ -76,13 +82,25 @@ class Posterior:
         settled = both & (a != b) & np.isin(keys, self._cannot_keys)
         return np.where(settled, 1.0 - SURE, p)
 
+    def of_question(self, question: Question) -> tuple[float, ...] | None:
+        """Calibrated P(same) of each candidate, (K,); None where a sample is not known here."""
+        if not all(sample in self.index for sample in question.samples):
+            return None
+        rows = [self.index[sample] for sample in question.candidates]
+        return tuple(self.probability_same([self.index[question.anchor]] * len(rows), rows).tolist())
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is stored as tensors; the rest is :meth:`header`."""
         return {"probabilities": self.probabilities, "components": self.components, "cannot": self.cannot}
 
     def header(self) -> dict[str, Any]:
         """What is stored as JSON, but for the sample ids, which the model version holds."""
-        return {"groups": list(self.groups), "slope": self.slope, "intercept": self.intercept}
+        return {
+            "groups": list(self.groups),
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "quality": None if self.quality is None else self.quality.to_json(),
+        }
 
     @classmethod
     def load(
@@ -91,7 +109,7 @@ class Posterior:
         """Inverse of :meth:`header` and :meth:`arrays`.
 
         Raises:
-            ValueError: shapes do not fit together.
+            ValueError: shapes do not fit together, or the quality is malformed.
         """
         n, k = len(sample_ids), len(header["groups"])
         if arrays["probabilities"].shape != (n, k) or arrays["components"].shape != (n,):
@@ -106,4 +124,5 @@ class Posterior:
             cannot=arrays["cannot"].astype(np.int32).reshape(-1, 2),
             slope=float(header["slope"]),
             intercept=float(header["intercept"]),
+            quality=Quality.from_json(header.get("quality")),
         )

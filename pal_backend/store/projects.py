@@ -73,7 +73,7 @@ class Project:
     desks: tuple[Desk, ...]
     candidates: int = 8
     """Candidates on a screen."""
-    strategy: str = "repspread"
+    strategy: str = "gain"
     seed: int = 0
     recipe: str = "simclr"
     question_text: str = QUESTION_TEXT
@@ -210,7 +210,7 @@ def _load(record: Record, name: str) -> Project:
             for desk in desks
         ),
         candidates=record.whole("candidates", 8),
-        strategy=record.text("strategy", "repspread"),
+        strategy=record.text("strategy", "gain"),
         seed=record.whole("seed", 0),
         recipe=record.text("recipe", "simclr"),
         question_text=record.text("question_text", QUESTION_TEXT),

@@ -195,7 +195,7 @@ def test_the_command_prints_draws_and_takes_up_again(
     ]
     questions.main([*short_ones, "--svg", str(tmp_path / "drawn")])
     printed = capsys.readouterr().out
-    assert "blobs, 10 % wrong, 2 seeds" in printed and "never shown" in printed and "ms a question" in printed
+    assert "blobs, 10 % wrong, seeds 0, 1" in printed and "never shown" in printed and "ms a question" in printed
     drawn = (tmp_path / "drawn" / "questions-blobs.svg").read_text()
 
     questions.main([*short_ones, "--json"])

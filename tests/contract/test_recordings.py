@@ -90,10 +90,10 @@ def check_body(row: Row, body: Any, entry: str) -> None:
     if row.body == "job":
         assert body == {"job": f"train-{entry}"}
     elif row.path == "predict":
-        assert body["results"] == [
-            {"result": pair_result(guess) if guess else [], "score": score, "model_version": "v0000"}
-            for guess, score in row.body
-        ]
+        for found, (guess, score) in zip(body["results"], row.body, strict=True):
+            right = [{**pair_result(guess)[0], "score": found["result"][0]["score"]}] if guess else []
+            assert found == {"result": right, "score": score, "model_version": "v0000"}
+            assert all(0.5 <= line["score"] <= 1.0 for line in right)
     else:
         assert body == row.body
 

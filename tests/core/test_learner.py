@@ -248,7 +248,7 @@ def test_nothing_to_ask_in_a_pool_of_one() -> None:
 
 def test_unknown_strategy_is_refused() -> None:
     """The message names those that exist."""
-    with pytest.raises(InputError, match="repspread"):
+    with pytest.raises(InputError, match="gain"):
         Learner(SPACE, strategy="nonsense")
 
 

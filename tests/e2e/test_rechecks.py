@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,10 @@ from pal_backend import wire
 from pal_backend.core.vocabulary import Purpose, Question
 from pal_backend.label_studio_values import RemoteTask
 from pal_backend.settings import Settings
+from pal_backend.store.questions import PostedQuestion
 from pal_backend.store.stores import Stores
 from pal_backend.store.withheld import Withheld
+from pal_backend.withholding import Withholding
 from tests.browser import signed_in
 from tests.label_studio_server import LabelStudioServer
 from tests.refill_house import House, open_house
@@ -212,7 +214,42 @@ def test_after_redis_was_lost_the_recheck_is_for_everybody(house: House, two: tu
     assert two[0].next_task(house)["id"] == task
 
 
-def test_people_who_left_and_screens_of_two(house: House, two: tuple[Person, Person]) -> None:
+def test_a_recheck_journalled_while_refill_runs_is_kept_as_well(
+    house: House, two: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Learning goes on meanwhile: what is kept is read after the questions that are to be posted."""
+    release = Withholding.release
+
+    def late(self: Withholding, tasks: Sequence[RemoteTask]) -> None:
+        release(self, tasks)
+        recheck(house, two[0])
+
+    monkeypatch.setattr(Withholding, "release", late)
+    assert house.refill().withheld == 1
+
+
+def test_nobody_is_served_it_before_its_draft_stands(
+    house: House, two: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio commits an import's tasks before its drafts; until then the best question of all is passed over."""
+    (other,) = house.ask(0.1)
+    house.refill()
+    question = recheck(house, two[0])
+    meanwhile = []
+    confirm = Withholding.confirm
+
+    def asked_meanwhile(self: Withholding, posted: Sequence[PostedQuestion]) -> int:
+        meanwhile.append(two[1].next_task(house)["id"])
+        return confirm(self, posted)
+
+    monkeypatch.setattr(Withholding, "confirm", asked_meanwhile)
+    assert house.refill().withheld == 1
+    assert meanwhile == [task_of(house, other).id]
+    house.answer(meanwhile[0], two[1].client)
+    assert two[1].next_task(house)["id"] == task_of(house, question).id
+
+
+def test_people_who_left_are_passed_over(house: House, two: tuple[Person, Person]) -> None:
     """An unknown person would put the draft in our own account's name, and so is passed over; several people are fine."""
     gone = recheck(house, Person(house.admin, "999999", ""))
     both = recheck(house, *two)

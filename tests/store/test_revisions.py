@@ -16,6 +16,7 @@ from redis import Redis
 
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
@@ -61,10 +62,11 @@ class Site:
         answers: int = 1,
         latencies: tuple[float, ...] = (),
         effort: Effort | None = None,
+        posterior: Posterior | None = None,
     ) -> Revision:
         """Publish a belief."""
         return self.revisions.publish(
-            belief(share),
+            posterior or belief(share),
             version="v0000",
             answers=answers,
             contradictions=[[SAMPLES[0], SAMPLES[3]]],
@@ -99,7 +101,7 @@ def test_a_revision_comes_back_as_it_was(site: Site) -> None:
         groups=2,
         contradictions=[[SAMPLES[0], SAMPLES[3]]],
         published_at=1000.5,
-        posterior={"groups": list(SAMPLES[:2]), "slope": 1.5, "intercept": -0.25},
+        posterior={"groups": list(SAMPLES[:2]), "slope": 1.5, "intercept": -0.25, "quality": None},
     )
     other = site.reader()
     assert other.current() == published
@@ -110,6 +112,37 @@ def test_a_revision_comes_back_as_it_was(site: Site) -> None:
     for name, array in expected.arrays().items():
         np.testing.assert_array_equal(read.arrays()[name], array)
     assert other.posterior() is read
+
+
+QUALITY = Quality(
+    Accuracy(0.94, 0.9, 0.97, 52), 0.015, (StoppingVerdict("worth", False, 0.015, 0.005, "It is worth it."),), 0.98
+)
+
+
+def test_the_quality_comes_back_as_it_was(site: Site) -> None:
+    """Accuracy, worth and stopping verdicts stand in the header, read from Redis or from the file."""
+    posterior = replace(belief(0.25), quality=QUALITY)
+    site.publish(site.lease(), posterior=posterior)
+    for _ in range(2):
+        current, read = site.reader().current(), site.reader().posterior()
+        assert current is not None and Quality.from_json(current.posterior["quality"]) == QUALITY
+        assert read is not None and read.quality == QUALITY
+        site.redis.flushdb()
+
+
+def test_a_revision_from_before_there_were_checks_is_read(site: Site) -> None:
+    """A header without quality is one that nobody looked for; one that is spoilt is refused with its place."""
+    site.publish(site.lease())
+    path = "projects/digits/revisions/1/revision.json"
+    record = json.loads(site.artefacts.read(path))
+    del record["posterior"]["quality"]
+    site.artefacts.write_file(path, json.dumps(record).encode())
+    read = site.reader().posterior()
+    assert read is not None and read.quality is None
+    record["posterior"]["quality"] = {"accuracy": {"estimate": 2.0}, "stopping": []}
+    site.artefacts.write_file(path, json.dumps(record).encode())
+    with pytest.raises(InputError, match=r"accuracy\.low"):
+        site.reader().posterior()
 
 
 EFFORT = Effort(

@@ -27,6 +27,7 @@ def test_opening_reads_and_writes_nothing(settings: Settings, redis: Redis) -> N
     assert stores.questions("p").all() == [] and stores.questions("p").open() == []
     assert stores.questions("p").by_task("d", 1) is None
     assert stores.sittings("p").holder() is None
+    assert stores.withheld("p").all() == {}
     assert (
         stores.versions("p").current() is None
         and stores.versions("p").list() == []

@@ -142,6 +142,12 @@ def test_a_recheck_is_kept_from_whoever_answered(desk: Desk) -> None:
     assert desk.kept() == {D: ("8",)}
 
 
+def test_a_check_asked_again_is_kept_too(desk: Desk) -> None:
+    """A verification of a sample nobody was asked about is for everybody; asked again, it is kept as a re-check is."""
+    desk.plan(DISPUTED, recheck(C, D, purpose=Purpose.VERIFY), recheck(B, F, purpose=Purpose.VERIFY))
+    assert desk.kept() == {D: ("8",)}
+
+
 def test_alone_nobody_is_spared(desk: Desk) -> None:
     """When only the one who answered is there, or everybody who is there answered, it is for everybody."""
     late = NOW - ACTIVE_SECONDS - 1

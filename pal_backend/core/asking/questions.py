@@ -32,7 +32,8 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     """Informativeness now (0..1), P(same) of each candidate, and whether it is moot.
 
     Informativeness rises with the doubt about the candidates, most where P(same) is one half, or with what is to gain
-    from learning whether two groups are one. A question with a sample that the space does not know is moot.
+    from learning whether two groups are one. A question with a sample that the space does not know is moot, and so is a
+    verification whose group no longer stands; otherwise a check keeps the informativeness it was given.
     """
     index = state.space.index
     if any(sample not in index for sample in question.samples):
@@ -45,7 +46,9 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
         return 0.0, same, True
     p = np.asarray(same)
     score = float(np.maximum(doubts * np.sqrt(4.0 * p * (1.0 - p)), gains).sum())
-    return score / (1.0 + score), same, False
+    # a check is due, however little it says about its sample
+    due = question.informativeness if question.checked else 0.0
+    return max(score / (1.0 + score), due), same, False
 
 
 def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
@@ -70,7 +73,7 @@ def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:
 
 def _moot(state: State, question: Question, stake: float) -> bool:
     if question.purpose is Purpose.VERIFY:
-        return False
+        return int(state.beliefs.placed[state.space.index[question.anchor]]) < 0
     if question.purpose is Purpose.RECHECK:
         return stake < SETTLED
     return all(state.graph.settled(question.anchor, candidate) for candidate in question.candidates)

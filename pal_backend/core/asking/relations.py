@@ -59,17 +59,16 @@ class Relations:
 
     def _meet_groups(self, state: State, numbers: dict[str, int], ends: Ints, times: Ints, waiting: Ints) -> None:
         """Make the tables of samples against groups."""
-        group_of = np.full(self._size, -1, np.int64)
         self.representatives = _representatives(state)
         if (self.representatives >= 0).any():
-            self.likely: Floats = state.beliefs.probabilities[:, :-1]
-            mine = np.asarray([numbers[root] for root in state.beliefs.groups], np.int64)
-            group_of[:] = _inverse(mine, self._roots)[self._components]
+            self.likely: Floats = state.beliefs.probabilities[:, :-1].astype(np.float64)
+            mine = np.asarray([numbers.get(root, -1) for root in state.beliefs.groups], np.int64)
+            group_of = state.beliefs.placed
         else:
             first = _most_typical(state, ends, times)
             self.representatives = np.asarray([[first] + [-1] * (REPRESENTATIVES - 1)], np.int64)
             self.likely, mine = np.full((self._size, 1), 0.5), np.full(1, -1, np.int64)
-            group_of[first] = 0
+            group_of = np.where(np.arange(self._size) == first, 0, -1)
         self.settled = self._known(self._components[:, None], mine) | (self.representatives[:, 0] < 0)
         self.settled[group_of >= 0, group_of[group_of >= 0]] = True
         self.asked = _met(ends, times, group_of, self.settled.shape)
@@ -218,10 +217,3 @@ def _most_typical(state: State, ends: Ints, times: Ints) -> int:
     rows, sizes = state.space.medoids
     unsure = np.bincount(ends.reshape(-1), np.repeat(times, 2), minlength=len(state.space.sample_ids))
     return int(rows[(sizes / (1.0 + unsure[rows])).argmax()])
-
-
-def _inverse(numbers: Ints, size: int) -> Ints:
-    """Where each of 0 .. size - 1 stands in ``numbers``, int64 (size + 1,), -1 where it does not; so at the end, for -1."""
-    out = np.full(size + 1, -1, np.int64)
-    out[numbers] = np.arange(len(numbers))
-    return out

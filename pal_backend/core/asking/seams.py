@@ -59,11 +59,7 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
 def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]:
     """Those of the seams that the answer tells nothing about."""
     rows = [space.index.get(sample, -1) for sample in answer.pair]
-    return [
-        seam
-        for seam in known
-        if not (np.isin(rows, seam.small).any() and np.isin(rows, seam.large).any())
-    ]
+    return [seam for seam in known if not (np.isin(rows, seam.small).any() and np.isin(rows, seam.large).any())]
 
 
 def _evidence(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> sparse.csr_array:
@@ -83,7 +79,9 @@ def _evidence(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> sparse.
 
 
 def _cuts(inside: Ints, ties: Floats, mass: Floats, evidence: Floats, answered: Ints) -> list[Seam]:
-    tree = csgraph.minimum_spanning_tree(sparse.csr_array(np.where(evidence > 0.0, 1.0 / np.maximum(evidence, 1e-9), 0.0)))
+    tree = csgraph.minimum_spanning_tree(
+        sparse.csr_array(np.where(evidence > 0.0, 1.0 / np.maximum(evidence, 1e-9), 0.0))
+    )
     order, before = csgraph.depth_first_order(tree, 0, directed=False)
     size = len(order)
     if size < len(inside):

@@ -46,7 +46,9 @@ class State:
     open_pairs: frozenset[Pair] = frozenset()
 
     @classmethod
-    def of(cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs, stitched: Sequence[Seam] | None = None) -> State:
+    def of(
+        cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs, stitched: Sequence[Seam] | None = None
+    ) -> State:
         """The state with no question open; seams are looked for unless they are given."""
         found = seams(space, graph, beliefs) if stitched is None else stitched
         return cls(space, graph, beliefs, doubt(space, beliefs), merge_gains(graph, beliefs), tuple(found))

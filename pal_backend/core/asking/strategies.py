@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from pal_backend.core.asking.checked import Strategy, checked
+from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.k_centre import k_centre
 from pal_backend.core.asking.pal_anchor import pal_anchor
 from pal_backend.core.asking.pt4al import pt4al
 from pal_backend.core.asking.random_pairs import random_pairs
-from pal_backend.core.asking.repspread import repspread
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.asking.uncertainty import uncertainty
 from pal_backend.errors import ConfigError, InputError, PalError
@@ -41,7 +41,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "pal-anchor": pal_anchor,
         "pt4al": pt4al,
         "random": random_pairs,
-        "repspread": repspread,
+        "gain": gain,
         "uncertainty": uncertainty,
     }
 )

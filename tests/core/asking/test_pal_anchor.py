@@ -83,6 +83,15 @@ def test_who_belongs_to_no_group_so_far_comes_first() -> None:
     assert LABELS[found.right[at]] != LABELS[0] and found.scores[at] == same_anchor.max()
 
 
+def test_a_sample_alone_is_no_anchor_before_all_others_rejected_it() -> None:
+    """Two "different" found a group, but its rounds begin only after the third group's "different"; till then it is asked."""
+    twice = [*KNOWN, said(50, IDS[0], IDS[30], "different"), said(51, IDS[40], IDS[30], "different")]
+    found = drawn(after(twice))
+    assert 30 not in found.right and LABELS[found.right[found.left == 30]].tolist() == [2]
+    found = drawn(after([*twice, said(52, IDS[80], IDS[30], "different")]))
+    assert 30 in found.right and found.right[found.scores.argmax()] == 30
+
+
 def test_nobody_is_drawn_twice_into_a_round() -> None:
     """An anchor's candidates are all different, and none was compared with it before."""
     state = after(KNOWN)

@@ -1,6 +1,6 @@
-"""The strategy ``repspread``: place the sample that is most in doubt where most samples are, by its likeliest group.
+"""The strategy ``gain``: ask what puts most samples right: a place, a merge, or a seam.
 
-One representative stands for each known group. The choice is made afresh after every answer, from the answers alone:
+The sample that is most in doubt and tells most others is placed, by its likeliest group. One representative stands for each known group. The choice is made afresh after every answer, from the answers alone:
 no sample is asked to the end, an unlikely answer is asked again, and two groups that look like one are compared.
 """
 
@@ -19,7 +19,7 @@ JITTER = 0.05
 """Relative noise on the scores: it draws among near-equals, so that seeds differ."""
 
 
-def repspread(state: State, rng: np.random.Generator) -> Candidates:
+def gain(state: State, rng: np.random.Generator) -> Candidates:
     """Samples in doubt, each against its likeliest group's representative, and pairs of groups that may be one."""
     scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
     if not state.groups:
@@ -80,7 +80,12 @@ def _seams(state: State) -> list[tuple[int, int, float]]:
         if score > SETTLED:
             left = sorted(seam.small.tolist(), key=lambda row: place[row])[:4]
             right = sorted(seam.large.tolist(), key=lambda row: place[row])[:4]
-            free = [(a, b) for a in left for b in right if not state.times_asked(a, b) and state.pair(a, b) not in state.open_pairs]
+            free = [
+                (a, b)
+                for a in left
+                for b in right
+                if not state.times_asked(a, b) and state.pair(a, b) not in state.open_pairs
+            ]
             if free:
                 rows.append((*free[0], score))
     return rows

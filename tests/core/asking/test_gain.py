@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pal_backend.core.asking.repspread import repspread
+from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.learner import Learner
 from pal_backend.core.vocabulary import Answer
@@ -16,7 +16,7 @@ def candidates(answers: list[Answer], seed: int = 0) -> Candidates:
     """What the strategy offers after some answers."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    return repspread(State.of(SPACE, learner.graph, learner.beliefs), np.random.default_rng(seed))
+    return gain(State.of(SPACE, learner.graph, learner.beliefs), np.random.default_rng(seed))
 
 
 def test_it_starts_from_typical_samples() -> None:

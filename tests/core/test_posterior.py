@@ -1,0 +1,38 @@
+"""Probabilities of pairs as they are published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pal_backend.core.posterior import SURE, Posterior
+from pal_backend.core.quality import Quality
+from pal_backend.core.vocabulary import Question, QuestionKind
+
+IDS = ("a", "b", "c", "d")
+POSTERIOR = Posterior(
+    IDS,
+    ("a", "c"),
+    np.asarray([[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.6, 0.4]], np.float32),
+    np.asarray([0, 0, -1, -1], np.int32),
+    np.zeros((0, 2), np.int32),
+)
+
+
+def test_no_guess_is_surer_than_the_checks_bear_out() -> None:
+    """With a twentieth of errors that no belief foretells, .98 becomes .95; doubts, and what answers settle, stay."""
+    question = Question(QuestionKind.SCREEN, "a", ("b", "c", "d"))
+    before = POSTERIOR.of_question(question)
+    checked = replace(POSTERIOR, quality=Quality(surest=0.95))
+    after = checked.of_question(question)
+    assert before is not None and after is not None
+    assert before[1] == pytest.approx(0.0198, abs=1e-3) and after[1] == pytest.approx(0.05)
+    assert after[2] == before[2] and after[0] == SURE
+    assert checked.probability_same([2], [2])[0] == pytest.approx(0.95)
+
+
+def test_a_question_about_a_stranger_has_no_probabilities() -> None:
+    """The journal's own are taken then."""
+    assert POSTERIOR.of_question(Question(QuestionKind.PAIR, "a", ("z",))) is None
