@@ -189,8 +189,7 @@ def _influence(space: Space, answered: Ints, margins: Floats) -> Floats:
     stops[answered] = True
     worth = (1.0 - margins) * density
     rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
-    chances = space.walk.surroundings(rows, stops)
-    told = np.asarray(chances.multiply(chances).sum(axis=0)).reshape(-1).astype(np.float64)
+    told = space.walk.told(rows, stops)
     ordinary = float(np.median(told / np.maximum(density[rows], 1e-9)))
     density[rows] = told / max(ordinary, 1e-9)
     return density

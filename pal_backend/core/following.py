@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, founded, margins_of, posterior
+from pal_backend.core.beliefs import SUPPORT, Beliefs, margins_of, posterior
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
@@ -20,6 +20,8 @@ from pal_backend.core.vocabulary import Answer
 BELIEVED = 0.5
 """A single sample that founds a group counts as one at once if "none of the others" is believed of it at least so much;
 others wait until everything is worked out anew."""
+FAINT = 1e-3
+"""A sample that the walk meets with a smaller chance is left as it is."""
 STILL = 0.02
 """A row whose belief moves less than this moves nothing around it."""
 
@@ -53,15 +55,23 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     return now
 
 
-def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> bool:
-    """Whether the groups of the graph are no longer those of the beliefs: one more is founded, or one is gone."""
-    now = founded(graph)
-    if not set(beliefs.groups).issubset(now):
+def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answer) -> bool:
+    """Whether the answer founded a group, or ended one.
+
+    Args:
+        graph: with the answer.
+        beliefs: with the answer.
+    """
+    if any(graph.component.get(root) != root for root in beliefs.groups):
         return True
-    number = space.index
-    fresh = [number[root] for root in now if root not in beliefs.groups and root in number]
-    alone = [row for row in fresh if len(graph.members[space.sample_ids[row]]) == 1]
-    return len(alone) < len(fresh) or bool((beliefs.probabilities[alone, -1] >= BELIEVED).any())
+    for root in {graph.component[sample] for sample in answer.pair if sample in graph.component}:
+        if root in beliefs.groups or root not in space.index:
+            continue
+        apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
+        new = beliefs.probabilities[space.index[root], -1] >= BELIEVED or len(graph.members[root]) > 1
+        if apart >= min(SUPPORT, len(beliefs.groups)) and new:
+            return True
+    return False
 
 
 def _with_rows(space: Space, graph: SimilarityGraph, beliefs: Beliefs, rows: list[int]) -> Beliefs:
@@ -84,12 +94,10 @@ def _with_rows(space: Space, graph: SimilarityGraph, beliefs: Beliefs, rows: lis
 def _spread(space: Space, now: Beliefs, rows: NDArray[np.int64], targets: NDArray[np.float32]) -> None:
     stops = np.zeros(len(now.placed), bool)
     stops[now.answered] = True
-    chances = space.walk.surroundings(rows, stops)
+    chances = space.walk.chances(rows, stops)
     for n, row in enumerate(rows.tolist()):
-        near = chances.indices[chances.indptr[n] : chances.indptr[n + 1]]
-        chance = chances.data[chances.indptr[n] : chances.indptr[n + 1]]
-        keep = ~stops[near]
-        near, chance = near[keep], chance[keep]
+        near = np.flatnonzero((chances[:, n] > FAINT) & ~stops)
+        chance = chances[near, n]
         now.field[near] += chance[:, None] * (targets[n] - now.field[row])
         now.field[row] = targets[n]
         now.influence[near] *= (1.0 - chance) ** 2

@@ -28,6 +28,8 @@ LEAK = 0.05
 """Chance that the walk gives up at a step."""
 TOLERANCE = 1e-4
 """Relative residual at which a system is taken as solved."""
+ROUGH = 1e-3
+"""The same for columns of Green's function, of which only the entries at answered rows are used."""
 BLOCK = 32
 """Columns of Green's function solved at once."""
 TWINS = 1e-3
@@ -64,16 +66,17 @@ class Walk:
         """Mean of (N, K) values over each row's neighbours, weighted."""
         return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
 
-    def solve(self, b: Float, start: Float | None = None) -> Float:
+    def solve(self, b: Float, start: Float | None = None, tolerance: float = TOLERANCE) -> Float:
         """x with ``A x = b``, float32 (N, K) as ``b``, by conjugate gradients on the symmetric form I - (1 - leak) S.
 
         Args:
             b: float32 (N, K).
             start: float32 (N, K), where to start from; it changes the time taken, and the result within the tolerance.
+            tolerance: relative residual at which a column is taken as solved.
         """
         root = self._root[:, None]
         b = b * root
-        goal = np.einsum("nk,nk->k", b, b) * TOLERANCE**2
+        goal = np.einsum("nk,nk->k", b, b) * tolerance**2
         if start is None:
             x, residual = np.zeros_like(b), b
         else:
@@ -98,28 +101,40 @@ class Walk:
         """Columns ``rows`` of G, float32 (N, len(rows))."""
         b = np.zeros((self.size, len(rows)), np.float32)
         b[list(rows), np.arange(len(rows))] = 1.0
-        return self.solve(b)
+        return self.solve(b, tolerance=ROUGH)
 
-    def surroundings(self, rows: Ints, stops: NDArray[np.bool_]) -> sparse.csc_array:
-        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps; csc (N, len(rows)).
+    def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> Float:
+        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps, float32 (N, len(rows)).
 
         ``h_jc = B_jc / B_cc`` with ``B = sum_t (P_UU)^t``, P the walk's steps and U the rows that do not stop it.
 
         Args:
-            rows: int64 (C,), all different.
-            stops: bool (N,), rows where a walk ends (answered ones); rows in ``rows`` do not stop it.
+            rows: int64 (C,), all different; few, the result is dense.
+            stops: bool (N,), rows where a walk ends (answered ones).
         """
+        reached = np.zeros((self.size, len(rows)), np.float32)
+        reached[rows, np.arange(len(rows))] = 1.0
+        total = reached.copy()
+        goes = (~stops).astype(np.float32)[:, None]
+        for _ in range(STEPS):
+            reached = self._step @ reached
+            reached *= goes
+            total += reached
+        total /= total[rows, np.arange(len(rows))]
+        return total
+
+    def told(self, rows: Ints, stops: NDArray[np.bool_]) -> Floats:
+        """``sum_j h_jc^2`` for each of many rows c, float64 (C,): see :meth:`chances`."""
         n = len(rows)
         at = sparse.csc_array((np.ones(n, np.float32), (rows, np.arange(n))), shape=(self.size, n))
         reached = total = sparse.csr_array(at)
-        step = sparse.diags_array((~stops).astype(np.float32)) @ self._step
+        goes = (~stops).astype(np.float32)
         for _ in range(STEPS):
-            reached = step @ reached
+            reached = self._step @ reached
+            reached.data *= np.repeat(goes, np.diff(reached.indptr))
             total = total + reached
-        columns = sparse.csc_array(total)
-        own = np.asarray(columns[rows, np.arange(n)]).reshape(-1)
-        columns.data /= np.repeat(np.maximum(own, 1.0), np.diff(columns.indptr))
-        return columns
+        own = np.asarray(total[rows, np.arange(n)]).reshape(-1).astype(np.float64)
+        return np.bincount(total.indices, weights=total.data.astype(np.float64) ** 2, minlength=n) / own**2
 
 
 class Answered:

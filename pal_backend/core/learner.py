@@ -45,6 +45,7 @@ class Learner:
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
+        self._calibration = (1.0, 0.0)
         self._last: Beliefs | None = None
         self._current: State | None = None
         self.move_to(space)
@@ -103,7 +104,7 @@ class Learner:
         for row in beliefs.answered.tolist():
             components[row] = number[graph.component[space.sample_ids[row]]]
         cannot = sorted(sorted((number[a], number[b])) for a, b in graph.cannot)
-        slope, intercept = fit_calibration(self._all())
+        slope, intercept = self._calibration
         return Posterior(
             sample_ids=space.sample_ids,
             groups=beliefs.groups,
@@ -178,7 +179,6 @@ class Learner:
             held = base
         for answer in ordered[held:]:
             self._step(answer)
-        self._folded = ordered
 
     def _refit(self, answers: list[Answer]) -> None:
         """Work out everything anew, once somebody asks."""
@@ -187,14 +187,14 @@ class Learner:
         self._folded = answers
 
     def _step(self, answer: Answer) -> None:
-        """One more answer; where it changes more than its surroundings, everything is worked out anew."""
+        """One more answer; where it changes the groups, everything is worked out anew."""
         state, weight = self._state(()), self._graph.weigh(answer)
-        graph = self._graph.extended(answer)
         self._folded = [*self._folded, answer]
-        if graph is None or weight is None or not state.groups:
+        graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
+        if weight is None or not state.groups:
             return self._refit(self._folded)
         beliefs = follow(self._space, graph, state.beliefs, answer, weight)
-        if regrouped(self._space, graph, beliefs):
+        if regrouped(self._space, graph, beliefs, answer):
             return self._refit(self._folded)
         self._graph = graph
         self._current = State.of(self._space, graph, beliefs, unsettled(self._space, state.seams, answer))
@@ -205,13 +205,14 @@ class Learner:
             believed = believe(self._space, self._graph, self._known, self._last)
             self._last = believed
             self._current = State.of(self._space, self._graph, believed)
+            self._calibration = fit_calibration(self._folded)
         return self._current.with_open(open_questions) if open_questions else self._current
 
 
 def checkpoint(answers: int) -> int:
-    """The last number of answers, up to this one, at which everything is worked out anew: each tenth of itself apart."""
+    """The last number of answers, up to this one, at which everything is worked out anew: each an eighth of itself apart."""
     at = 0
-    while (following := at + max(1, at // 10)) <= answers:
+    while (following := at + max(1, at // 8)) <= answers:
         at = following
     return at
 

@@ -64,6 +64,13 @@ class Space:
         return rows.astype(np.int64), sizes * (count / n)
 
     @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """Place of each sample among all by its id, int64 (N,): ties are broken by it."""
+        place = np.empty(len(self.sample_ids), np.int64)
+        place[np.argsort(np.asarray(self.sample_ids))] = np.arange(len(place))
+        return place
+
+    @cached_property
     def walk(self) -> Walk:
         """The walk that spreads labels on the graph."""
         return Walk(self.graph)

@@ -6,6 +6,8 @@ no sample is asked to the end, an unlikely answer is asked again, and two groups
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from pal_backend.core.asking.scores import SETTLED, Floats
@@ -26,7 +28,9 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
         return _first(state, scores)
     answered = state.beliefs.answered
     scores[answered[state.doubts[answered] < SETTLED]] = 0.0
-    short = np.lexsort((np.arange(len(scores)), -scores))[: SHORTLIST + 4 * len(state.open_rows)]
+    most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
+    short = np.argpartition(-scores, most - 1)[:most]
+    short = short[np.lexsort((state.space.order[short], -scores[short]))]
     rows = []
     for row in short.tolist():
         partner = _partner(state, row)
@@ -77,15 +81,11 @@ def _seams(state: State) -> list[tuple[int, int, float]]:
     rows = []
     for seam in state.seams:
         score = state.seam_gain(seam)
-        if score > SETTLED:
-            left = sorted(seam.small.tolist(), key=lambda row: place[row])[:4]
-            right = sorted(seam.large.tolist(), key=lambda row: place[row])[:4]
-            free = [
-                (a, b)
-                for a in left
-                for b in right
-                if not state.times_asked(a, b) and state.pair(a, b) not in state.open_pairs
-            ]
-            if free:
-                rows.append((*free[0], score))
+        if score <= SETTLED:
+            break
+        small, large = (
+            sorted((row for row in side.tolist() if row in place), key=place.__getitem__)[:4] for side in seam[:2]
+        )
+        free = ((a, b) for a in small for b in large if state.askable(a, b))
+        rows += [(a, b, score) for a, b in itertools.islice(free, 1)]
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from pal_backend.core.asking.seams import Seam, seams
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
-from pal_backend.core.vocabulary import Pair, Question, SampleId
+from pal_backend.core.vocabulary import Pair, Question
 
 REPRESENTATIVES = 8
 """Members of a group that a sample may be compared with, the best confirmed ones."""
@@ -73,13 +74,14 @@ class State:
     @cached_property
     def members(self) -> list[list[int]]:
         """Rows of each group's trusted members, the best confirmed first; ties by sample id."""
-        beliefs, ids = self.beliefs, self.space.sample_ids
-        found: list[list[tuple[float, SampleId, int]]] = [[] for _ in range(self.groups)]
-        for i, row in enumerate(beliefs.answered.tolist()):
-            group = int(beliefs.placed[row])
-            if group >= 0:
-                found[group].append((-float(beliefs.evidence[i, group]), ids[row], row))
-        return [[row for _, _, row in sorted(group)] for group in found]
+        beliefs = self.beliefs
+        group = beliefs.placed[beliefs.answered]
+        inside = np.flatnonzero(group >= 0)
+        confirmed = beliefs.evidence[inside, group[inside]]
+        rows, mine = beliefs.answered[inside], group[inside]
+        order = np.lexsort((self.space.order[rows], -confirmed, mine))
+        ends = np.searchsorted(mine[order], np.arange(self.groups + 1))
+        return [rows[order[a:b]].tolist() for a, b in itertools.pairwise(ends)]
 
     def seam_gain(self, seam: Seam) -> float:
         """Worth of asking about a seam."""
@@ -93,6 +95,10 @@ class State:
         """How many annotations hold this pair, open questions not counted."""
         edge = self.graph.edges.get(self.pair(a, b))
         return len(edge.annotations) if edge else 0
+
+    def askable(self, a: int, b: int) -> bool:
+        """Whether nobody was asked about this pair, and nobody is being asked."""
+        return not self.times_asked(a, b) and self.pair(a, b) not in self.open_pairs
 
     def representative(self, group: int, row: int) -> int:
         """The member of ``group`` to compare ``row`` with, -1 if there is none whose question is not open.
