@@ -110,7 +110,7 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     return tuple(groups)
 
 
-def believe(space: Space, graph: SimilarityGraph, known: Answered, last: Beliefs | None = None) -> Beliefs:
+def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     """Beliefs of all samples.
 
     An answered sample's belief is its prior (spread from all other answered samples) times the likelihood of its own
@@ -121,7 +121,6 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered, last: Beliefs
         space: where.
         graph: what the answers say; samples that the space does not know are left out.
         known: Green's function of the space's walk at answered rows; grows.
-        last: beliefs held before, from which the solver starts. They make it faster and nothing else.
     """
     walk = space.walk
     names = [name for name in graph.component if name in space.index]
@@ -129,10 +128,9 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered, last: Beliefs
     q = known.inverse(answered.tolist())
     groups = founded(graph)
     grouped = np.asarray([graph.component[name] in groups for name in names], bool)
-    cover = _cover(walk, answered, q, grouped, last)
+    cover = _cover(walk, answered, q, grouped)
     found = _settle(graph, names, groups, q, cover)
-    same = last is not None and last.groups == found.groups
-    field = spread(walk, answered, q, found.both[:, :-1], last.field if same and last is not None else None)
+    field = spread(walk, answered, q, found.both[:, :-1])
     sharp = _sharp(field, found.dials)
     sharp[answered] = found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
@@ -213,11 +211,10 @@ class _Settled:
     dials: Dials
 
 
-def _cover(walk: Walk, answered: Ints, q: Floats, grouped: NDArray[np.bool_], last: Beliefs | None) -> Floats:
+def _cover(walk: Walk, answered: Ints, q: Floats, grouped: NDArray[np.bool_]) -> Floats:
     """How far known groups reach, (n,) for about :data:`LOOK` samples: the chance to end at a sample that is in one."""
     mass = fill(q, grouped.astype(np.float64)[:, None], np.flatnonzero(~grouped))
-    start = None if last is None else last.field.sum(axis=1, keepdims=True)
-    return spread(walk, answered, q, mass, start)[:: max(1, walk.size // LOOK), 0].astype(np.float64)
+    return spread(walk, answered, q, mass)[:: max(1, walk.size // LOOK), 0].astype(np.float64)
 
 
 def _settle(

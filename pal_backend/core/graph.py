@@ -11,7 +11,7 @@ evidence for "same" between them come first, and evidence between components add
 * one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
 * more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set.
 
-Ties are broken by the canonical order of the answers, so the graph is a function of the set.
+Ties are broken by the order in which people gave the answers, so the graph is a function of the set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import ascending, contract
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, canonical
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
 """Least log-odds of a trusted union: one answer of a person who errs at most one time in four."""
@@ -41,7 +41,7 @@ _SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 class Edge(NamedTuple):
     """All answers on one pair.
 
-    ``weight`` is the log-odds of "same"; ``rank`` the place of its first answer in canonical order; ``mixed`` tells
+    ``weight`` is the log-odds of "same"; ``rank`` the place of its first answer in time; ``mixed`` tells
     that people said both "same" and "different".
     """
 
@@ -85,7 +85,7 @@ class SimilarityGraph:
 
         Twice round: error rates start at the prior; what the first graph overrules makes the rates of the second.
         """
-        ordered = canonical(answers)
+        ordered = in_time(answers)
         totals: dict[str, int] = defaultdict(int)
         for answer in ordered:
             totals[answer.annotator] += answer.verdict is not Verdict.UNSURE

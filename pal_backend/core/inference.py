@@ -26,9 +26,9 @@ Ints = NDArray[np.int64]
 
 LEAK = 0.05
 """Chance that the walk gives up at a step."""
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 """Relative residual at which a system is taken as solved."""
-ROUGH = 1e-3
+ROUGH = 1e-4
 """The same for columns of Green's function, of which only the entries at answered rows are used."""
 BLOCK = 32
 """Columns of Green's function solved at once."""
@@ -36,6 +36,10 @@ TWINS = 1e-3
 """Added to the diagonal of G_LL, relative: nearly identical samples would make it singular."""
 STEPS = 3
 """Steps of a walk that are followed where only the surroundings matter."""
+
+
+def _squares(x: Float) -> Float:
+    return np.asarray(np.einsum("nk,nk->k", x, x))
 
 
 class Walk:
@@ -66,32 +70,31 @@ class Walk:
         """Mean of (N, K) values over each row's neighbours, weighted."""
         return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
 
-    def solve(self, b: Float, start: Float | None = None, tolerance: float = TOLERANCE) -> Float:
+    def solve(self, b: Float, tolerance: float = TOLERANCE) -> Float:
         """x with ``A x = b``, float32 (N, K) as ``b``, by conjugate gradients on the symmetric form I - (1 - leak) S.
+
+        Each column stops by itself, and none starts from an earlier result: the same columns, in whatever company and
+        after whatever else, give the same bits.
 
         Args:
             b: float32 (N, K).
-            start: float32 (N, K), where to start from; it changes the time taken, and the result within the tolerance.
             tolerance: relative residual at which a column is taken as solved.
         """
         root = self._root[:, None]
-        b = b * root
-        goal = np.einsum("nk,nk->k", b, b) * tolerance**2
-        if start is None:
-            x, residual = np.zeros_like(b), b
-        else:
-            x = start / root
-            residual = b - (x - self._symmetric @ x)
-        direction = residual.copy()
-        norm = np.einsum("nk,nk->k", residual, residual)
+        residual = b * root
+        x, direction = np.zeros_like(residual), residual.copy()
+        norm = _squares(residual)
+        goal = norm * tolerance**2
         for _ in range(500):
-            if (norm <= goal).all():
+            going = norm > goal
+            if not going.any():
                 break
             moved = direction - self._symmetric @ direction
-            length = norm / np.maximum(np.einsum("nk,nk->k", direction, moved), 1e-30)
+            length = np.where(going, norm / np.maximum(np.einsum("nk,nk->k", direction, moved), 1e-30), 0.0)
+            length = length.astype(np.float32)
             x += length * direction
-            residual = residual - length * moved
-            new = np.einsum("nk,nk->k", residual, residual)
+            residual -= length * moved
+            new = _squares(residual)
             direction *= new / np.maximum(norm, 1e-30)
             direction += residual
             norm = new
@@ -99,9 +102,10 @@ class Walk:
 
     def columns(self, rows: Sequence[int]) -> Float:
         """Columns ``rows`` of G, float32 (N, len(rows))."""
-        b = np.zeros((self.size, len(rows)), np.float32)
+        # a single column would be summed in another order than one of several
+        b = np.zeros((self.size, max(2, len(rows))), np.float32)
         b[list(rows), np.arange(len(rows))] = 1.0
-        return self.solve(b, tolerance=ROUGH)
+        return self.solve(b, ROUGH)[:, : len(rows)]
 
     def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> Float:
         """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps, float32 (N, len(rows)).
@@ -168,7 +172,8 @@ class Answered:
             self._g = room
         self._at.update(zip(rows, range(have, size), strict=True))
         columns = self._walk.columns(rows)[list(self._at)].astype(np.float64)
-        columns[have:] = (columns[have:] + columns[have:].T) / 2.0
+        # of the two values of one entry the later row's column gives it, so that G_LL does not tell in which blocks it grew
+        columns[have:] = np.triu(columns[have:]) + np.triu(columns[have:], 1).T
         self._g[:size, have:size] = columns
         self._g[have:size, :size] = columns.T
 
@@ -193,8 +198,8 @@ def without_itself(q: Floats, targets: Floats) -> Floats:
     return np.asarray(targets - (q @ targets) / np.diag(q)[:, None])
 
 
-def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, start: Float | None = None) -> Float:
+def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats) -> Float:
     """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``A F = Q Y``, one sparse solve."""
     b = np.zeros((walk.size, targets.shape[1]), np.float32)
     b[rows] = q @ targets
-    return walk.solve(b, start)
+    return walk.solve(b)

@@ -28,7 +28,8 @@ class Learner:
     """Folds a set of answers into groups, beliefs and questions.
 
     Its state is a function of the set of answers, the space, the strategy and the seed: neither the order in which
-    answers came nor the questions asked before leave a trace (beliefs agree to 1e-4, the rounding of float32).
+    answers came nor the questions asked before leave a trace. Where they come in the order in which people gave them, in
+    whatever portions, beliefs agree bit for bit; else to 1e-3, the tolerance of the solver as sharpening enlarges it.
 
     Args:
         space: samples and neighbour graph.
@@ -46,7 +47,6 @@ class Learner:
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
         self._calibration = (1.0, 0.0)
-        self._last: Beliefs | None = None
         self._current: State | None = None
         self.move_to(space)
 
@@ -92,7 +92,7 @@ class Learner:
         """Go on in another space (a new model version); answers, and the groups they found, are kept."""
         self._space = space
         self._known = Answered(space.walk)
-        self._last = self._current = None
+        self._current = None
         self._folded = []
         self._fold()
 
@@ -202,8 +202,7 @@ class Learner:
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            believed = believe(self._space, self._graph, self._known, self._last)
-            self._last = believed
+            believed = believe(self._space, self._graph, self._known)
             self._current = State.of(self._space, self._graph, believed)
             self._calibration = fit_calibration(self._folded)
         return self._current.with_open(open_questions) if open_questions else self._current

@@ -186,11 +186,8 @@ class Question:
         return Purpose.VERIFY if candidate in self.checks else self.purpose
 
 
-def canonical(answers: Iterable[Answer]) -> list[Answer]:
-    """The answers in the one order in which they are folded: by (annotation, pair)."""
-    return sorted(answers, key=lambda answer: (answer.annotation, answer.pair))
-
-
 def in_time(answers: Iterable[Answer]) -> list[Answer]:
-    """The answers in the order in which people gave them: by (updated_at, annotation, pair)."""
+    """The answers in the one order in which they are folded, that in which people gave them: by (updated_at, annotation,
+    pair).
+    """
     return sorted(answers, key=lambda answer: (answer.updated_at, answer.annotation, answer.pair))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.posterior import Posterior
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Purpose, Question, QuestionKind, canonical
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Purpose, Question, QuestionKind, in_time
 from pal_backend.errors import InputError
 from tests.core.worlds import clusters, said, truthful
 
@@ -79,7 +79,7 @@ def test_order_of_answers_does_not_matter_property(drawn: list[tuple[int, int, b
     learner = Learner(SPACE)
     for key in order:
         learner.update(by_annotation[key], ())
-    same_state(learner, fresh(canonical(answers)))
+    same_state(learner, fresh(in_time(answers)))
 
 
 @given(rows, st.sets(st.integers(0, 30)))
