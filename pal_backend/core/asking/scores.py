@@ -16,7 +16,7 @@ MEDOID_WORTH = 10.0
 """A typical sample that may be in no known group is worth this many ordinary ones, times its cluster's size."""
 DISPUTED = 0.2
 """Least worth of a sample that trusted answers put where it is not believed to be, over one in full doubt."""
-MERGE_WORTH = 10.0
+MERGE_WORTH = 5.0
 """Worth of one ordinary sample's place, over that of one sample moved by a merge; a placed sample also tells about its
 neighbours, N / L of them, which is taken into account."""
 SETTLED = 0.05
@@ -46,7 +46,7 @@ def merge_gains(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
     ``P(one) * (size of the smaller)``, per N / L samples. P(one) has how the two touch as prior, and the answers between
     the two as evidence.
     """
-    logit = beliefs.ties + _between(graph, beliefs)
+    logit = beliefs.ties + beliefs.dials.strength * _between(graph, beliefs)
     chance = 1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0)))
     sizes = beliefs.sizes
     per_sample = len(beliefs.answered) / len(beliefs.placed)
