@@ -40,13 +40,14 @@ class Seam(NamedTuple):
 
 def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
     """The most doubtful seams, largest stake first."""
-    answered, q = beliefs.answered, beliefs.precision
+    q = beliefs.precision
+    answered = beliefs.answered[: len(q)]  # rows answered since everything was last worked out have no ties yet
     if not len(answered):
         return []
     ties = np.maximum(-q, 0.0)
     np.fill_diagonal(ties, 0.0)
     mass = np.maximum(q @ space.walk.reach[answered].astype(np.float64), 0.0)
-    evidence = _evidence(space, graph, beliefs) * beliefs.dials.strength
+    evidence = _evidence(space, graph, answered) * beliefs.dials.strength
     group = beliefs.placed[answered]
     found: list[Seam] = []
     for k in range(len(beliefs.groups)):
@@ -62,9 +63,9 @@ def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]
     return [seam for seam in known if not (np.isin(rows, seam.small).any() and np.isin(rows, seam.large).any())]
 
 
-def _evidence(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> sparse.csr_array:
+def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.csr_array:
     """Log-odds of "same" between answered rows, csr (L, L), symmetric."""
-    at = {space.sample_ids[row]: i for i, row in enumerate(beliefs.answered.tolist())}
+    at = {space.sample_ids[row]: i for i, row in enumerate(answered.tolist())}
     ends = [
         (at[pair.first], at[pair.second], edge.weight)
         for pair, edge in graph.edges.items()
@@ -84,10 +85,8 @@ def _cuts(inside: Ints, ties: Floats, mass: Floats, evidence: Floats, answered: 
     )
     order, before = csgraph.depth_first_order(tree, 0, directed=False)
     size = len(order)
-    if size < len(inside):
-        inside, evidence = inside[order], evidence[np.ix_(order, order)]  # nothing but "different" ties the rest
-    else:
-        inside, evidence = inside[order], evidence[np.ix_(order, order)]
+    # where only answers about samples that the space does not know tie a part to the rest, that part is left out
+    inside, evidence = inside[order], evidence[np.ix_(order, order)]
     place = np.empty(before.size, np.int64)
     place[order] = np.arange(size)
     parent = place[before[order[1:]]]
