@@ -5,7 +5,7 @@ import pytest
 
 from pal_backend.core.beliefs import believe, founded
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.inference import Basis, Walk
+from pal_backend.core.inference import Answered
 from pal_backend.core.vocabulary import Answer
 from tests.core.worlds import clusters, said
 
@@ -16,9 +16,7 @@ IDS = SPACE.sample_ids
 def beliefs_of(answers: list[Answer]):
     """Beliefs after some answers."""
     graph = SimilarityGraph.of(answers)
-    basis = Basis(Walk(SPACE.graph, 0.05))
-    basis.add([SPACE.index[sample] for sample in graph.component])
-    return believe(SPACE, graph, basis)
+    return believe(SPACE, graph, Answered(SPACE.walk))
 
 
 def test_founders_name_groups() -> None:

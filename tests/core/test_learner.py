@@ -153,7 +153,7 @@ def test_no_pair_twice_while_open() -> None:
 @pytest.mark.parametrize("kind", list(QuestionKind))
 def test_questions_say_what_was_expected(kind: QuestionKind) -> None:
     """Questions carry a probability for each candidate and an informativeness in 0..1, best first."""
-    learner, _ = loop(8, kind=kind, candidates=4)
+    learner, _ = loop(3, kind=kind, candidates=4)
     questions = learner.ask(3, kind=kind, candidates=4)
     assert len(questions) == 3
     for question in questions:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.beliefs import believe
 from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.inference import Answered
 from pal_backend.core.learner import Learner
 from pal_backend.core.quality import Accuracy, StoppingVerdict
 from pal_backend.core.stopping import PAIR_ERROR, next_hundred, outcomes_when_asked, quality_of
 from pal_backend.core.verification import Checks
 from pal_backend.core.vocabulary import Answer, Purpose
-from tests.core.worlds import clusters, said
+from tests.core.worlds import clusters, held_beliefs, said
 
 SPACE, LABELS = clusters(groups=2, each=100, spread=0.1)
 IDS = SPACE.sample_ids
@@ -44,9 +45,8 @@ def answers(members: int = 3, apart: bool = True, checks: int = 0, wrong: int = 
 
 
 def verdicts(some: list[Answer]) -> dict[str, StoppingVerdict]:
-    learner = Learner(SPACE)
-    learner.set_answers(some)
-    found = quality_of(SPACE, learner.graph, learner.beliefs, some).stopping
+    graph = SimilarityGraph.of(some)
+    found = quality_of(SPACE, graph, believe(SPACE, graph, Answered(SPACE.walk)), some).stopping
     return {verdict.name: verdict for verdict in found}
 
 
@@ -83,12 +83,11 @@ def test_expected_error_is_that_of_all_pairs() -> None:
     """The K x K sums give the very sum over all pairs."""
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(4), 30)
-    none = np.zeros((0, 3))
-    beliefs = Beliefs(("a", "b", "c"), np.full(30, -1), np.zeros(0, np.int64), p, np.zeros((0, 4)), none, p)
+    beliefs = held_beliefs(p, np.zeros(0, np.int64), np.zeros((0, 4)))
     found = quality_of(SPACE, SimilarityGraph.of(()), beliefs, []).stopping[1]
     same = p[:, :-1] @ p[:, :-1].T
     upper = np.triu_indices(30, 1)
-    assert found.figure == pytest.approx((same * (1.0 - same))[upper].mean())
+    assert found.figure == pytest.approx((same * (1.0 - same))[upper].mean(), rel=1e-5)
     assert not found.met and found.threshold == PAIR_ERROR
     assert verdicts(answers(members=20))["expected-error"].met
 

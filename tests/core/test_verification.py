@@ -12,7 +12,7 @@ from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner
 from pal_backend.core.verification import Checks, judge
 from pal_backend.core.vocabulary import Purpose
-from tests.core.worlds import clusters, said
+from tests.core.worlds import clusters, held_beliefs, said
 
 
 @dataclass
@@ -53,8 +53,7 @@ def world(
     both = own * np.exp(2.5 * np.stack([same[:, 0] - different[:, 0], np.zeros(checks), np.zeros(checks)], axis=1))
     probabilities = np.stack([p, 0.7 * (1.0 - p), 0.3 * (1.0 - p)], axis=1)
     probabilities[rows] = both / both.sum(axis=1, keepdims=True)
-    none = np.zeros((checks, 2))
-    beliefs = Beliefs(("a", "b"), np.full(samples, -1), rows, probabilities, own, none, probabilities)
+    beliefs = held_beliefs(probabilities, rows, own)
     zeros = np.zeros(checks, np.int64)
     found = Checks(rows, np.arange(checks), same, different, zeros + 1, zeros, zeros)
     # an answered sample is right by what is believed with its answers

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.beliefs import Beliefs, Dials, margins_of
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, Verdict
 
@@ -38,3 +39,25 @@ def truthful(number: int, question: Question, space: Space, labels: NDArray[np.i
         )
         for candidate, p in zip(question.candidates, question.probabilities, strict=True)
     ]
+
+
+def held_beliefs(probabilities: NDArray[np.float64], answered: NDArray[np.int64], own: NDArray[np.float64]) -> Beliefs:
+    """Beliefs (N, K + 1) about groups "a", "b"... held by hand; answers have put nobody anywhere, and say nothing else."""
+    n, k = probabilities.shape[0], probabilities.shape[1] - 1
+    known = probabilities[:, :-1]
+    return Beliefs(
+        groups=tuple("abcdefgh"[:k]),
+        placed=np.full(n, -1),
+        answered=answered,
+        probabilities=probabilities.astype(np.float32),
+        own=own,
+        evidence=np.zeros((len(answered), k)),
+        field=known.astype(np.float32),
+        opinion=np.full((n, k), 1.0 / k, np.float32),
+        dials=Dials(),
+        precision=np.eye(len(answered)),
+        margins=margins_of(probabilities.astype(np.float32)),
+        influence=np.ones(n),
+        ties=np.full((k, k), -3.0),
+        sizes=known.sum(axis=0),
+    )

@@ -167,9 +167,10 @@ def test_an_unlikely_check_is_asked_again_with_another_representative() -> None:
 
     learner, asked = run(200, says=says)
     about = [question for question in asked if wrong[0] in question.candidates]
-    assert [question.purpose for question in about[:3]] == [Purpose.VERIFY] * 3
-    assert len({question.anchor for question in about[:3]}) == 3
-    assert len(about) == 3 and about[1].blind
+    assert about[0].purpose is Purpose.VERIFY
+    assert {question.purpose for question in about[1:]} <= {Purpose.VERIFY, Purpose.RECHECK}
+    assert len({question.anchor for question in about}) == len(about) == 3
+    assert all(question.blind for question in about)
     quality = learner.quality()
     assert quality.accuracy is not None and quality.accuracy.high > 0.98
 
