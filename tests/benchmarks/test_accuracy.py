@@ -22,7 +22,7 @@ def test_a_run_looks_where_it_is_told() -> None:
     for look in looks:
         assert look.low <= look.estimate <= look.high and 0.0 < look.accuracy <= 1.0
         assert look.checks == pytest.approx(look.answers / 20, abs=1.5)
-    assert [look.gained is None for look in looks] == [True, False, True]
+    assert [look.gained is None for look in looks] == [False, False, True]
     assert looks == list(
         accuracy.run(Dataset("c", SPACE.features, LABELS), 0.0, 0, answers=200, at=(50, 100, 200), batch=5)
     )
