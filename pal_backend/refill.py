@@ -116,9 +116,10 @@ class _Run:
     def run(self) -> RefillReport:
         self.tasks = {task.id: task for task in self.label_studio.tasks(self.desk.project_id, unlabelled=True)}
         self._find_again()
-        self.withholding.release(list(self.tasks.values()))
         open_tasks, settled = self._sorted()
         self._settle(settled)
+        # After that, or a moot one would be back in the order for a moment, for the very person it was kept from.
+        self.withholding.release(list(self.tasks.values()))
         self._rescore(open_tasks)
         posted = self._post()
         self._order_by_version(has_predictions=bool(open_tasks) or posted > 0)

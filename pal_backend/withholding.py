@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pal_backend import wire
-from pal_backend.core.vocabulary import Purpose
 from pal_backend.label_studio import LabelStudio
 from pal_backend.label_studio_values import RemoteTask
 from pal_backend.store.questions import PostedQuestion, Questions, State
@@ -74,7 +73,7 @@ class Withholding:
             self.withheld.forget(question)
         for task in tasks:
             posted = self.questions.by_task(self.desk, task.id) if task.has_draft else None
-            if posted is not None and posted.question.purpose is Purpose.RECHECK and posted.id not in kept:
+            if posted is not None and posted.question.blind and posted.id not in kept:
                 self._open(task.id)
 
     def _open(self, task: int) -> None:

@@ -231,6 +231,28 @@ def test_a_screen_is_posted_whole(house: House) -> None:
     assert task.predictions[0].choices == frozenset()
 
 
+def test_a_screen_that_holds_a_check_shows_no_guess(house: House) -> None:
+    """On a prelabelling desk of screens the guess is served, with the chance that it is right; not where a check stands
+    among the candidates, which nothing in the task's data tells apart.
+    """
+    house.client.patch_project(house.desk.project_id, label_config=screen_config(), show_collab_predictions=True)
+    house.desk = replace(house.desk, kind=QuestionKind.SCREEN, prelabel=True)
+    said = {"probabilities": (0.9, 0.1)}
+    for first, checks in ((0, ()), (10, (SAMPLES[12],))):
+        candidates = SAMPLES[first + 1 : first + 3]
+        question = Question(QuestionKind.SCREEN, SAMPLES[first], candidates, checks=checks, **said)  # type: ignore[arg-type]
+        house.questions.journal(question, "pairs", float(first))
+    house.refill()
+    plain, mixed = sorted(house.tasks(), key=lambda task: task.id)
+    assert [row["value"]["choices"] for row in plain.raw["predictions"][0]["result"]] == [[SAMPLES[1]]]
+    assert plain.raw["predictions"][0]["result"][0]["score"] == 0.81
+    assert mixed.raw["predictions"][0]["result"] == []
+    assert plain.raw["data"].keys() == mixed.raw["data"].keys()
+    assert [candidate.keys() for candidate in plain.raw["data"]["candidates"]] == [
+        candidate.keys() for candidate in mixed.raw["data"]["candidates"]
+    ]
+
+
 def test_a_project_that_is_gone_is_reported(house: House) -> None:
     """Without its Label Studio project a desk posts nothing, and the report says what to do."""
     house.ask(0.5)

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta as beta_distribution
 
-from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
-from pal_backend.core.verification import Checks, Judgement, judge
+from pal_backend.core.verification import Believed, Checks, Judgement, judge
 from pal_backend.core.vocabulary import Answer
 
 Floats = NDArray[np.float64]
@@ -63,7 +62,7 @@ def next_hundred(accuracy: Accuracy, outcomes: Floats, earlier: NDArray[np.int64
     return float((1.0 - accuracy.estimate) * (1.0 - (answers / (answers + 100.0)) ** decay))
 
 
-def outcomes_when_asked(beliefs: Beliefs, checks: Checks) -> Floats:
+def outcomes_when_asked(beliefs: Believed, checks: Checks) -> Floats:
     """Chance that each check was predicted wrongly when it was asked, (C,): that it is not in the group it was asked
     against, by all that is known today.
     """
@@ -72,7 +71,7 @@ def outcomes_when_asked(beliefs: Beliefs, checks: Checks) -> Floats:
     return np.where(checks.first >= 0, 1.0 - p, 1.0)
 
 
-def quality_of(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answers: Sequence[Answer]) -> Quality:
+def quality_of(space: Space, graph: SimilarityGraph, beliefs: Believed, answers: Sequence[Answer]) -> Quality:
     """Accuracy, the worth of the next hundred answers, and what each stopping rule says, in a fixed order.
 
     Args:
@@ -98,7 +97,7 @@ def quality_of(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answers: 
     return Quality(accuracy, worth, verdicts, 1.0 if judged is None else judged.surest)
 
 
-def _groups_apart(graph: SimilarityGraph, beliefs: Beliefs) -> StoppingVerdict:
+def _groups_apart(graph: SimilarityGraph, beliefs: Believed) -> StoppingVerdict:
     """All pairs of groups are kept apart by trusted answers."""
     pairs = list(combinations(beliefs.groups, 2))
     left = sum(not graph.apart(a, b) for a, b in pairs)
@@ -111,7 +110,7 @@ def _groups_apart(graph: SimilarityGraph, beliefs: Beliefs) -> StoppingVerdict:
     )
 
 
-def _expected_error(beliefs: Beliefs) -> StoppingVerdict:
+def _expected_error(beliefs: Believed) -> StoppingVerdict:
     """``sum_ij p_ij (1 - p_ij) / (N (N - 1) / 2)`` with ``p_ij = F_i . F_j``, through K x K sums alone."""
     p = beliefs.probabilities[:, :-1]
     n, own = len(p), np.einsum("nk,nk->n", p, p)
@@ -147,7 +146,7 @@ def _checks_agree(judged: Judgement | None) -> StoppingVerdict:
     )
 
 
-def _no_new_group(space: Space, beliefs: Beliefs, checks: Checks) -> StoppingVerdict:
+def _no_new_group(space: Space, beliefs: Believed, checks: Checks) -> StoppingVerdict:
     """Checks since one last founded a group, or fitted none: a class of share f escapes M of them with (1 - f)^M."""
     wanted = math.ceil(math.log(1.0 - CONFIDENCE) / math.log(1.0 - SMALLEST))
     founders = [space.index[root] for root in beliefs.groups if root in space.index]
@@ -179,7 +178,7 @@ def _worth(worth: float | None) -> StoppingVerdict:
     )
 
 
-def _likelihood_ratio(beliefs: Beliefs, answers: int) -> StoppingVerdict:
+def _likelihood_ratio(beliefs: Believed, answers: int) -> StoppingVerdict:
     """Generalised likelihood ratio of the grouping of the answered samples to the nearest other one (one sample moved).
 
     Stop when it passes ``ln((1 + ln t) / d)``, d = .05 (Garivier and Kaufmann 2016, after Chernoff 1959; used for noisy

@@ -29,13 +29,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 from scipy.stats import beta as beta_distribution
 
-from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.neighbours import Space
 from pal_backend.core.quality import Accuracy
 from pal_backend.core.vocabulary import Answer, Purpose, SampleId, Verdict
@@ -63,6 +63,21 @@ among them, and the truth lies rather above than below. Measured coverage: ``pyt
 BINS = 60
 
 
+class Believed(Protocol):
+    """What is needed of :class:`~pal_backend.core.beliefs.Beliefs`: N samples, L of them answered, K groups."""
+
+    @property
+    def groups(self) -> tuple[SampleId, ...]: ...  # noqa: D102
+    @property
+    def placed(self) -> Ints: ...  # noqa: D102
+    @property
+    def answered(self) -> Ints: ...  # noqa: D102
+    @property
+    def probabilities(self) -> NDArray[np.floating[Any]]: ...  # noqa: D102
+    @property
+    def own(self) -> NDArray[np.floating[Any]]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, eq=False)
 class Checks:
     """C uniform samples that people were asked about, oldest first. Build it with :meth:`of`.
@@ -85,7 +100,7 @@ class Checks:
     first: Ints
 
     @classmethod
-    def of(cls, answers: Iterable[Answer], space: Space, beliefs: Beliefs) -> Checks:
+    def of(cls, answers: Iterable[Answer], space: Space, beliefs: Believed) -> Checks:
         """The checks among a set of answers. "Unsure" says nothing, and a sample unknown to the space is left out."""
         said = [answer for answer in answers if answer.verdict is not Verdict.UNSURE]
         at = {row: place for place, row in enumerate(beliefs.answered.tolist())}
@@ -133,7 +148,7 @@ class Judgement:
     surest: float
 
 
-def judge(beliefs: Beliefs, checks: Checks, error_rate: float) -> Judgement | None:
+def judge(beliefs: Believed, checks: Checks, error_rate: float) -> Judgement | None:
     """Estimate the share of all samples whose predicted group is right; None before there are checks or groups.
 
     Args:
@@ -183,7 +198,7 @@ class _Held:
     best: Ints
 
     @classmethod
-    def of(cls, beliefs: Beliefs) -> _Held:
+    def of(cls, beliefs: Believed) -> _Held:
         own, both = beliefs.own[:, :-1], beliefs.probabilities[beliefs.answered, :-1]
         group, each = own.argmax(axis=1), np.arange(len(own))
         return cls(group, _logit(own[each, group]), _logit(both[each, group]), both.argmax(axis=1))
@@ -202,13 +217,13 @@ def _partner(answer: Answer, sample: SampleId) -> SampleId:
     return answer.pair.second if answer.pair.first == sample else answer.pair.first
 
 
-def _group(answer: Answer, sample: SampleId, space: Space, beliefs: Beliefs) -> int:
+def _group(answer: Answer, sample: SampleId, space: Space, beliefs: Believed) -> int:
     """Group of what the sample was compared with, -1 if it is in none."""
     row = space.index.get(_partner(answer, sample), -1)
     return -1 if row < 0 else int(beliefs.placed[row])
 
 
-def _tally(said: list[Answer], place: dict[SampleId, int], space: Space, beliefs: Beliefs) -> Floats:
+def _tally(said: list[Answer], place: dict[SampleId, int], space: Space, beliefs: Believed) -> Floats:
     """Answers "same" and "different" on each of C samples against each of K groups, (2, C, K)."""
     counts = np.zeros((2, len(place), len(beliefs.groups) + 1))  # the last column takes what concerns no group
     for answer in said:
@@ -219,7 +234,7 @@ def _tally(said: list[Answer], place: dict[SampleId, int], space: Space, beliefs
     return counts[:, :, :-1]
 
 
-def _likelihoods(beliefs: Beliefs, checks: Checks, group: Ints) -> tuple[Floats, Floats]:
+def _likelihoods(beliefs: Believed, checks: Checks, group: Ints) -> tuple[Floats, Floats]:
     """ln P(said | right) and ln P(said | wrong) of each check under each error rate, (E, C) each; see the module."""
     each = np.arange(len(checks))
     yes, no = np.log1p(-ERRORS)[:, None], np.log(ERRORS)[:, None]
@@ -244,7 +259,7 @@ def _prior(a: Floats, b: Floats, error_rate: float) -> Floats:
     return np.asarray(error[:, None, None] + curve[:, None] + ceiling)
 
 
-def _accuracies(beliefs: Beliefs, held: _Held, a: Floats, b: Floats, missed: Floats) -> tuple[Floats, Floats]:
+def _accuracies(beliefs: Believed, held: _Held, a: Floats, b: Floats, missed: Floats) -> tuple[Floats, Floats]:
     """Share of all N samples that are right, and its standard deviation, at each point (A, M) of the grid."""
     n = len(beliefs.probabilities)
     unanswered = np.ones(n, bool)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.beliefs import believe
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.inference import Answered
 from pal_backend.core.learner import Learner
 from pal_backend.core.quality import Accuracy, StoppingVerdict
 from pal_backend.core.stopping import PAIR_ERROR, next_hundred, outcomes_when_asked, quality_of
 from pal_backend.core.verification import Checks
 from pal_backend.core.vocabulary import Answer, Purpose
-from tests.core.worlds import clusters, held_beliefs, said
+from tests.core.test_verification import Told
+from tests.core.worlds import clusters, said
 
-SPACE, LABELS = clusters(groups=2, each=100, spread=0.1)
+SPACE, LABELS = clusters(groups=3, each=100, spread=0.1)
 IDS = SPACE.sample_ids
 
 
@@ -45,8 +44,9 @@ def answers(members: int = 3, apart: bool = True, checks: int = 0, wrong: int = 
 
 
 def verdicts(some: list[Answer]) -> dict[str, StoppingVerdict]:
-    graph = SimilarityGraph.of(some)
-    found = quality_of(SPACE, graph, believe(SPACE, graph, Answered(SPACE.walk)), some).stopping
+    learner = Learner(SPACE)
+    learner.set_answers(some)
+    found = quality_of(SPACE, learner.graph, learner.beliefs, some).stopping
     return {verdict.name: verdict for verdict in found}
 
 
@@ -71,23 +71,24 @@ def test_every_rule_states_figure_threshold_and_a_sentence() -> None:
 def test_groups_must_be_kept_apart() -> None:
     """Of four groups two are not compared by any answer: one pair is left open, until they are."""
     more = [
-        said(900 + n, IDS[a], IDS[b], "different") for n, a, b in ((0, 0, 60), (1, 100, 60), (2, 0, 160), (3, 100, 160))
+        said(900 + n, IDS[a], IDS[b], "different")
+        for n, a, b in ((0, 0, 260), (1, 100, 260), (2, 0, 160), (3, 100, 160))
     ]
     assert verdicts(answers())["groups-apart"].met
     loose = verdicts([*answers(), *more])["groups-apart"]
     assert not loose.met and loose.sentence.startswith("1 of 6 pairs")
-    assert verdicts([*answers(), *more, said(910, IDS[60], IDS[160], "different")])["groups-apart"].met
+    assert verdicts([*answers(), *more, said(910, IDS[260], IDS[160], "different")])["groups-apart"].met
 
 
 def test_expected_error_is_that_of_all_pairs() -> None:
     """The K x K sums give the very sum over all pairs."""
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(4), 30)
-    beliefs = held_beliefs(p, np.zeros(0, np.int64), np.zeros((0, 4)))
+    beliefs = Told(("a", "b", "c"), np.zeros(0, np.int64), p, np.zeros((0, 4)))
     found = quality_of(SPACE, SimilarityGraph.of(()), beliefs, []).stopping[1]
     same = p[:, :-1] @ p[:, :-1].T
     upper = np.triu_indices(30, 1)
-    assert found.figure == pytest.approx((same * (1.0 - same))[upper].mean(), rel=1e-5)
+    assert found.figure == pytest.approx((same * (1.0 - same))[upper].mean())
     assert not found.met and found.threshold == PAIR_ERROR
     assert verdicts(answers(members=20))["expected-error"].met
 
@@ -104,10 +105,10 @@ def test_a_stranger_among_the_checks_starts_the_count_anew() -> None:
     """59 checks that all fit known groups rule out a class of one in twenty; one that founds a group does not."""
     assert verdicts(answers(checks=59))["no-new-group"].met
     some = answers(checks=59)
-    row = IDS[199]
+    row = IDS[250]  # of a class that no answer has met
     some += [
         said(2000 + n, anchor, row, "different", purpose=Purpose.VERIFY, candidate=row, updated_at=2000 + n)
-        for n, anchor in enumerate((IDS[0], IDS[100], IDS[1], IDS[101]))
+        for n, anchor in enumerate((IDS[0], IDS[100], IDS[1], IDS[101], IDS[2], IDS[102]))
     ]
     found = verdicts(some)["no-new-group"]
     assert not found.met and found.figure == 0.0

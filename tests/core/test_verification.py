@@ -8,18 +8,32 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner
 from pal_backend.core.verification import Checks, judge
 from pal_backend.core.vocabulary import Purpose
-from tests.core.worlds import clusters, held_beliefs, said
+from tests.core.worlds import clusters, said
+
+
+@dataclass(frozen=True)
+class Told:
+    """Beliefs as far as checks are judged by them."""
+
+    groups: tuple[str, ...]
+    answered: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    own: NDArray[np.float64]
+
+    @property
+    def placed(self) -> NDArray[np.int64]:
+        """Nothing is placed."""
+        return np.full(len(self.probabilities), -1)
 
 
 @dataclass
 class World:
     """Beliefs of N samples in two groups, C of them checked, and how many of all are right."""
 
-    beliefs: Beliefs
+    beliefs: Told
     checks: Checks
     accuracy: float
 
@@ -53,7 +67,7 @@ def world(
     both = own * np.exp(2.5 * np.stack([same[:, 0] - different[:, 0], np.zeros(checks), np.zeros(checks)], axis=1))
     probabilities = np.stack([p, 0.7 * (1.0 - p), 0.3 * (1.0 - p)], axis=1)
     probabilities[rows] = both / both.sum(axis=1, keepdims=True)
-    beliefs = held_beliefs(probabilities, rows, own)
+    beliefs = Told(("a", "b"), rows, probabilities, own)
     zeros = np.zeros(checks, np.int64)
     found = Checks(rows, np.arange(checks), same, different, zeros + 1, zeros, zeros)
     # an answered sample is right by what is believed with its answers

@@ -189,6 +189,26 @@ def test_a_moot_recheck_is_deleted_like_any_other(house: House, two: tuple[Perso
     assert house.refill().deleted == 1
 
 
+def test_a_moot_recheck_leaves_the_order_before_it_is_released(
+    house: House, two: tuple[Person, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two steps nobody is served it, least of all the person it was kept from."""
+    question = recheck(house, two[0])
+    (other,) = house.ask(0.1)
+    house.refill()
+    house.questions.close([question.id], "moot")
+    meanwhile = []
+    release = Withholding.release
+
+    def asked_right_after(self: Withholding, tasks: Sequence[RemoteTask]) -> None:
+        release(self, tasks)
+        meanwhile.append(two[0].next_task(house)["id"])
+
+    monkeypatch.setattr(Withholding, "release", asked_right_after)
+    house.refill()
+    assert meanwhile == [task_of(house, other).id]
+
+
 def test_what_a_person_began_is_left_alone(house: House, two: tuple[Person, Person]) -> None:
     """Opened from the table and begun, the draft is that person's: neither it nor its task is deleted."""
     question = recheck(house, two[0])

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from pal_backend import wire
-from pal_backend.core.vocabulary import AnnotationKey, QuestionKind, Verdict
+from pal_backend.core.quality import Quality
+from pal_backend.core.vocabulary import AnnotationKey, Purpose, QuestionKind, Verdict
 from pal_backend.credentials import Credentials
 from pal_backend.errors import ConflictError
 from pal_backend.queues import Queues
@@ -71,6 +72,32 @@ def test_answers_become_a_revision_and_new_questions(shop: Workshop, house: Hous
     assert len(fresh) == 10
     assert not fresh & {posted.id for posted in asked}
     assert len(house.stores.revisions(NAME).latencies()) == 10
+
+
+def test_checks_are_asked_and_the_revision_says_how_good_the_groups_are(shop: Workshop, house: House) -> None:
+    """After some sixty right answers a few checks were answered, and their estimate stands in the revision; the purpose
+    of each answer is kept.
+    """
+    sit(shop)
+    for _ in range(6):
+        for posted in house.questions():
+            house.send(wire.Submitted((house.submission(posted),)), at=time.time())
+        sit(shop)
+
+    revision = house.stores.revisions(NAME).current()
+    assert revision is not None
+    quality = Quality.from_json(revision.posterior["quality"])
+    checked = [
+        answer
+        for annotation in house.stores.answers(NAME).all()
+        for answer in annotation.answers
+        if answer.purpose is Purpose.VERIFY
+    ]
+    assert quality is not None and quality.accuracy is not None
+    assert quality.accuracy.checks == len({answer.candidate for answer in checked}) >= 2
+    assert quality.accuracy.low < quality.accuracy.high and quality.next_hundred is not None
+    posterior = house.stores.revisions(NAME).posterior()
+    assert posterior is not None and posterior.quality == quality
 
 
 def test_an_answer_is_read_by_what_its_task_says_when_the_journal_was_lost(shop: Workshop, house: House) -> None:

@@ -104,15 +104,15 @@ def mix_in(
     """
     pairs = count * (size if kind is QuestionKind.SCREEN else 1)
     budget = Budget.of(answers(), open_questions, pairs) if state.groups > 1 else Budget(0, 0)
-    draws = _again(state, answers, budget.again) if budget.again else []
+    draws = [*_again(state, answers, budget.again), *_fresh(state, budget.fresh, rng)][:count]
+    if not draws:
+        return list(made)
+    others = [_without(question, {state.space.sample_ids[draw.row] for draw in draws}) for question in made]
+    others = [question for question in others if question.candidates]
     if kind is QuestionKind.SCREEN:
-        draws += _fresh(state, made, budget.fresh, rng)
-        return _into_screens(state, scored, made, draws, count=count, size=size, rng=rng)
-    kept = list(made[: max(count - budget.fresh - len(draws), 0)])
-    draws += _fresh(state, kept, budget.fresh, rng)
-    others = [*open_questions, *made]
-    checks = [_pair(state, draw, others) for draw in draws[:count]]
-    return [*checks, *made[: count - len(checks)]]
+        return _into_screens(state, scored, others, draws, count=count, size=size, rng=rng)
+    checks = [_pair(state, draw, [*open_questions, *made]) for draw in draws]
+    return [*checks, *others[: count - len(checks)]]
 
 
 def unresolved(checks: Checks, group: Ints, after: Ints) -> NDArray[np.bool_]:
@@ -134,6 +134,8 @@ def unresolved(checks: Checks, group: Ints, after: Ints) -> NDArray[np.bool_]:
 
 def _again(state: State, answers: Callable[[], Iterable[Answer]], most: int) -> list[Draw]:
     """Checks to be asked about again, oldest first, but for those that are open."""
+    if not most:
+        return []
     beliefs = state.beliefs
     checks = Checks.of(answers(), state.space, beliefs)
     group, after = (p[:, :-1].argmax(axis=1) for p in (beliefs.own[checks.at], beliefs.probabilities[checks.rows]))
@@ -147,13 +149,12 @@ def _again(state: State, answers: Callable[[], Iterable[Answer]], most: int) -> 
     return found
 
 
-def _fresh(state: State, made: Sequence[Question], most: int, rng: np.random.Generator) -> list[Draw]:
-    """Uniform samples that are in no answer, in no open question and in none of ``made``."""
+def _fresh(state: State, most: int, rng: np.random.Generator) -> list[Draw]:
+    """Uniform samples that are in no answer and in no open question; what the strategy proposes makes no difference."""
     if not most:
         return []
     index, ids = state.space.index, state.space.sample_ids
     shown = {sample for pairs in (state.graph.edges, state.open_pairs) for pair in pairs for sample in pair}
-    shown.update(sample for question in made for sample in question.samples)
     unseen = np.ones(len(ids), bool)
     unseen[[index[sample] for sample in shown if sample in index]] = False
     found: list[Draw] = []
@@ -163,6 +164,18 @@ def _fresh(state: State, made: Sequence[Question], most: int, rng: np.random.Gen
         if anchor >= 0:
             found.append(Draw(row, anchor, group))
     return found
+
+
+def _without(question: Question, drawn: set[SampleId]) -> Question:
+    """The question without what was drawn: it is asked as a check, if at all."""
+    if question.anchor in drawn:
+        return replace(question, candidates=(), probabilities=())
+    kept = [place for place, sample in enumerate(question.candidates) if sample not in drawn]
+    return replace(
+        question,
+        candidates=tuple(question.candidates[place] for place in kept),
+        probabilities=tuple(question.probabilities[place] for place in kept),
+    )
 
 
 def _same(state: State, anchor: int, row: int) -> float:
@@ -208,8 +221,6 @@ def _into_screens(
     """Put each draw among the candidates of a screen of its group, or of one made for it in the last one's place."""
     screens = list(made[:count])
     for draw in draws:
-        if any(state.space.sample_ids[draw.row] in screen.samples for screen in screens):
-            continue
         fits = [n for n, screen in enumerate(screens) if _takes(state, screen, draw)]
         if fits:
             screens[fits[0]] = _add(state, screens[fits[0]], draw, size, rng)

@@ -8,7 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pal_backend.core.asking.verification import AGAIN_SHARE, FIRST_ANSWERS, MOST_TRIES, SHARE, Budget, unresolved
+from pal_backend.core.asking.state import Candidates
+from pal_backend.core.asking.verification import (
+    AGAIN_SHARE,
+    FIRST_ANSWERS,
+    MOST_TRIES,
+    SHARE,
+    Budget,
+    mix_in,
+    unresolved,
+)
 from pal_backend.core.learner import Learner
 from pal_backend.core.verification import Checks
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Purpose, Question, QuestionKind, Verdict
@@ -58,7 +67,7 @@ def run(
 @pytest.mark.parametrize(("kind", "batch"), [("pair", 1), ("pair", 10), ("pair", 37), ("screen", 1), ("screen", 5)])
 def test_one_answer_in_twenty_checks_whatever_the_batch(kind: str, batch: int) -> None:
     """Held and open checks are counted against the answers held and to come; none comes before the first forty."""
-    _, asked = run(400, batch=batch, kind=QuestionKind(kind))
+    _, asked = run(240, batch=batch, kind=QuestionKind(kind))
     total = sum(len(question.candidates) for question in asked)
     checks = [sample for question in asked for sample in question.checked]
     assert SHARE * total - 8 <= len(set(checks)) <= SHARE * total + 3
@@ -70,7 +79,7 @@ def test_one_answer_in_twenty_checks_whatever_the_batch(kind: str, batch: int) -
 def test_checks_are_samples_never_shown_against_their_predicted_group() -> None:
     """A check's sample was in no earlier question, and its anchor is a member of the group that is likeliest for it."""
     learner, asked = Learner(SPACE), list[Question]()
-    for number in range(300):
+    for number in range(200):
         [question] = learner.ask(1)
         if question.purpose is Purpose.VERIFY:
             [sample] = question.candidates
@@ -80,18 +89,28 @@ def test_checks_are_samples_never_shown_against_their_predicted_group() -> None:
             assert len(question.probabilities) == 1
         learner.update(answered(number, question), ())
         asked.append(question)
-    assert sum(question.purpose is Purpose.VERIFY for question in asked) >= 12
+    assert sum(question.purpose is Purpose.VERIFY for question in asked) >= 8
 
 
 def test_every_sample_is_as_likely_to_be_drawn() -> None:
     """Over many seeds the checks of one and the same state fall on all classes, on the dense and the sparse alike."""
     learner, _ = run(100)
-    held = [answer for some in learner._answers.values() for answer in some]
+    held = [replace(a, purpose=Purpose.PLACE) for some in learner._answers.values() for a in some]
     drawn = []
     for seed in range(400):
-        again = Learner(SPACE, seed=seed)
-        again.set_answers([replace(answer, purpose=Purpose.PLACE) for answer in held])
-        drawn += [SPACE.index[s] for question in again.ask(4) for s in question.checked]
+        rng = np.random.default_rng(seed)
+        asked = mix_in(
+            learner._state(()),
+            Candidates.of([]),
+            [],
+            lambda: held,
+            kind=QuestionKind.PAIR,
+            count=4,
+            size=8,
+            open_questions=(),
+            rng=rng,
+        )
+        drawn += [SPACE.index[s] for question in asked for s in question.checked]
     shown = {SPACE.index[sample] for answer in held for sample in answer.pair}
     free = np.asarray([row for row in range(len(IDS)) if row not in shown])
     assert len(drawn) >= 300 and not shown & set(drawn)
@@ -117,9 +136,9 @@ def test_the_draw_is_a_function_of_answers_and_open_questions() -> None:
 
 def test_a_check_stands_in_a_screen_of_its_group_at_any_place() -> None:
     """Mixed among ordinary candidates, one on a screen, of the screen's own group, and not always at the same place."""
-    learner, asked = run(900, kind=QuestionKind.SCREEN)
+    learner, asked = run(640, kind=QuestionKind.SCREEN)
     mixed = [question for question in asked if question.checks]
-    assert len(mixed) >= 25
+    assert len(mixed) >= 18
     assert all(len(question.checks) == 1 and question.purpose is not Purpose.VERIFY for question in mixed)
     assert all(len(question.candidates) <= 8 for question in asked)
     assert all(len(question.probabilities) == len(question.candidates) for question in mixed)
@@ -133,8 +152,8 @@ def test_a_check_stands_in_a_screen_of_its_group_at_any_place() -> None:
 
 
 def test_a_project_without_checks_catches_up_slowly() -> None:
-    """With 400 answers and no check twenty are due, but at most every fourth question is one."""
-    learner, _ = run(400)
+    """With 240 answers and no check twelve are due, but at most every fourth question is one."""
+    learner, _ = run(240)
     learner.set_answers(
         [replace(answer, purpose=Purpose.PLACE) for some in learner._answers.values() for answer in some]
     )
@@ -153,8 +172,8 @@ def test_open_checks_count() -> None:
 
 
 def test_an_unlikely_check_is_asked_again_with_another_representative() -> None:
-    """After a wrong "different" the same sample is compared with other members, until two more answers agree; each time
-    it may not be prefilled. It is not drawn again.
+    """After a wrong "different" the same sample is compared with other members, until two more answers agree (as a check or as
+    the strategy's own re-check); each time without a guess.
     """
     wrong: list[str] = []
 
@@ -168,16 +187,15 @@ def test_an_unlikely_check_is_asked_again_with_another_representative() -> None:
     learner, asked = run(200, says=says)
     about = [question for question in asked if wrong[0] in question.candidates]
     assert about[0].purpose is Purpose.VERIFY
-    assert {question.purpose for question in about[1:]} <= {Purpose.VERIFY, Purpose.RECHECK}
-    assert len({question.anchor for question in about}) == len(about) == 3
-    assert all(question.blind for question in about)
+    assert len(about) >= 3 and all(question.blind for question in about)
+    assert len({question.anchor for question in about[:3]}) == 3
     quality = learner.quality()
     assert quality.accuracy is not None and quality.accuracy.high > 0.98
 
 
 def test_nobody_is_asked_for_ever() -> None:
     """People who always say "different" are asked no more than a few times about a check, and within the share."""
-    learner, asked = run(400, says=lambda question, candidate: truth(question, candidate) and not question.checked)
+    learner, asked = run(240, says=lambda question, candidate: truth(question, candidate) and not question.checked)
     times: dict[str, int] = {}
     for question in asked:
         for sample in question.checked:
