@@ -1,12 +1,96 @@
 """What can be switched off in our way of asking, to see what it is worth.
 
-Each entry is a name and the ``options`` that :func:`pal_backend.simulation.simulate` is then called with.
+Each entry is a name and what :func:`pal_backend.simulation.simulate` is then called with besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-ABLATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.asking.gain import gain
+from pal_backend.core.asking.scores import doubt
+from pal_backend.core.asking.state import Candidates, State
+from pal_backend.core.neighbours import Space, build_space
+from pal_backend.core.opinion import Smoother
+
+Floats = NDArray[np.floating]
+
+
+class _Silent(Smoother):
+    """Has no opinion."""
+
+    def __init__(self) -> None:
+        pass
+
+    def without_itself(self, beliefs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.zeros_like(beliefs)
+
+
+class _OneOpinion(Space):
+    @cached_property
+    def smoother(self) -> Smoother:
+        return _Silent()
+
+
+class _NoTypical(Space):
+    @cached_property
+    def medoids(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        rows, sizes = super().medoids
+        return rows, 1e-9 * sizes
+
+
+def one_opinion(ids: Sequence[str], features: Floats) -> Space:
+    """Label spreading alone."""
+    return _as(_OneOpinion, build_space(ids, features))
+
+
+def no_typical(ids: Sequence[str], features: Floats) -> Space:
+    """Typical samples count like any other."""
+    return _as(_NoTypical, build_space(ids, features))
+
+
+def blunt_graph(ids: Sequence[str], features: Floats) -> Space:
+    """The weights as self-tuning has them, exp(-d^2 / (s_i s_j)) instead of their squares."""
+    space = build_space(ids, features)
+    graph = space.graph.copy()
+    graph.data = np.sqrt(graph.data)
+    return replace(space, graph=graph)
+
+
+def _as(kind: type[Space], space: Space) -> Space:
+    return kind(**{field.name: getattr(space, field.name) for field in fields(space)})
+
+
+def no_influence(state: State, rng: np.random.Generator) -> Candidates:
+    """Doubt times density: what a sample tells about others does not count."""
+    plain = replace(state.beliefs, influence=state.space.densities.astype(np.float64))
+    return gain(replace(state, doubts=doubt(state.space, plain)), rng)
+
+
+def no_merges(state: State, rng: np.random.Generator) -> Candidates:
+    """Never asks whether two groups are one."""
+    return gain(replace(state, gains=np.zeros_like(state.gains)), rng)
+
+
+def no_seams(state: State, rng: np.random.Generator) -> Candidates:
+    """Never asks whether one group is two."""
+    return gain(replace(state, seams=()), rng)
+
+
+ABLATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "second opinion": {"space": one_opinion},
+        "influence": {"strategy": no_influence},
+        "typical samples": {"space": no_typical},
+        "merge questions": {"strategy": no_merges},
+        "seam questions": {"strategy": no_seams},
+        "sharper graph": {"space": blunt_graph},
+    }
+)

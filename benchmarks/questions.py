@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -117,24 +116,18 @@ def sets(options: argparse.Namespace) -> dict[str, Dataset]:
 
 
 def plan(options: argparse.Namespace, names: Sequence[str]) -> list[Job]:
-    """All runs, in the order in which tables show them.
-
-    Raises:
-        InputError: ingredients are to be switched off, and there is no switch.
-    """
+    """All runs, in the order in which tables show them."""
     answers = min(options.answers or options.budgets[-1], options.budgets[-1])
     scored = tuple(sorted({b for b in [*options.budgets, *CURVE] if b < answers} | {answers}))
-    ways: list[tuple[str, str, dict[str, Any]]] = [(name, "", {}) for name in options.strategies]
+    ways = [(name, "") for name in options.strategies]
     if options.ablate:
-        if not ABLATIONS:
-            raise InputError("nothing can be switched off yet; expected entries in benchmarks/ablations.py")
-        ways = [(OURS, "", {}), *((OURS, name, dict(switches)) for name, switches in ABLATIONS.items())]
+        ways = [(OURS, ""), *((OURS, name) for name in ABLATIONS)]
     how = {name: getattr(options, name) for name in ("questions", "candidates", "open_questions")}
     return [
-        Job(data, rate, way, seed, answers, scored, without=without, options=switches, **how)
+        Job(data, rate, way, seed, answers, scored, without=without, **how)
         for data in names
         for rate in options.errors
-        for way, without, switches in ways
+        for way, without in ways
         for seed in options.seeds
     ]
 

@@ -7,13 +7,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.ablations import ABLATIONS
 from benchmarks.data import Dataset, Labels
 from benchmarks.peers.minmax import MinMax
 from benchmarks.peers.peer import Peer
@@ -35,7 +36,7 @@ Run = dict[str, Any]
 class Job:
     """One run. ``strategy`` is "ours", "ours:NAME" for a strategy of ours by name, or a peer.
 
-    ``options`` switches an ingredient of ours off, ``without`` names it. Peers always ask pairs, one at a time.
+    ``without`` names an ingredient of ours that is switched off. Peers always ask pairs, one at a time.
     """
 
     data: str
@@ -48,11 +49,10 @@ class Job:
     candidates: int = 8
     open_questions: int = 1
     without: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def key(self) -> Run:
         """What tells this run from others."""
-        key = asdict(self) | {"budgets": list(self.budgets), "options": dict(self.options)}
+        key = asdict(self) | {"budgets": list(self.budgets)}
         return key | ({} if self.ours else {"questions": "pairs", "candidates": 1, "open_questions": 1})
 
     @property
@@ -69,7 +69,7 @@ def run_job(job: Job, data: Dataset, progress: Callable[[int, int], None] | None
 
 
 def _run_ours(job: Job, data: Dataset, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
-    more: dict[str, Any] = {"options": dict(job.options)} if job.options else {}
+    more: dict[str, Any] = dict(ABLATIONS[job.without]) if job.without else {}
     _, named, strategy = job.strategy.partition(":")
     if named:
         more["strategy"] = strategy

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core import evaluation
+from pal_backend.core.asking.checked import Strategy
 from pal_backend.core.learner import Learner
-from pal_backend.core.neighbours import build_space
+from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, SampleId, Verdict
 from pal_backend.errors import InputError
 from pal_backend.simulation_desks import Desks
@@ -115,7 +116,8 @@ def simulate(
     error_rate: float = 0.0,
     questions: str = "pairs",
     candidates: int = 8,
-    strategy: str = "gain",
+    strategy: str | Strategy = "gain",
+    space: Callable[[Sequence[SampleId], NDArray[np.floating]], Space] = build_space,
     seed: int = 0,
     budgets: Sequence[int] = (),
     open_questions: int = 1,
@@ -132,7 +134,8 @@ def simulate(
         error_rate: chance that an answer is wrong, in [0, 0.5).
         questions: "pairs", "screens", or "mixed": at each step the kind whose next questions gain more per second.
         candidates: candidates of a screen.
-        strategy: a strategy's name.
+        strategy: a strategy's name, or a function like them.
+        space: makes the space from sample ids and features.
         seed: for the annotator and the strategy.
         budgets: numbers of answers at which to score, besides ``answers`` itself. A screen may overshoot one: the
             point tells the true number.
@@ -149,9 +152,8 @@ def simulate(
     desks = Desks.of(questions, candidates, open_questions, seconds_per_pair, seconds_per_screen)
     ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
     started = time.perf_counter()
-    space = build_space(ids, features)
-    learner = Learner(space, strategy=strategy, seed=seed)
-    annotator = Annotator(labels, space.index, error_rate, np.random.default_rng((seed, 1)))
+    learner = Learner(space(ids, features), strategy=strategy, seed=seed)
+    annotator = Annotator(labels, learner.space.index, error_rate, np.random.default_rng((seed, 1)))
     run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}))
     while run.answers < answers:
         begun = time.perf_counter()

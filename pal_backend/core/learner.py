@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from pal_backend.core.asking.checked import Strategy
 from pal_backend.core.asking.questions import make_pairs, make_screens, worth
 from pal_backend.core.asking.seams import unsettled
 from pal_backend.core.asking.state import State
@@ -33,14 +34,14 @@ class Learner:
 
     Args:
         space: samples and neighbour graph.
-        strategy: the name of a strategy in :mod:`pal_backend.core.asking.strategies`.
+        strategy: the name of a strategy in :mod:`pal_backend.core.asking.strategies`, or a function like them.
         seed: for whatever the strategy draws.
 
     Raises:
         InputError: no strategy has that name.
     """
 
-    def __init__(self, space: Space, *, strategy: str = "gain", seed: int = 0) -> None:
+    def __init__(self, space: Space, *, strategy: str | Strategy = "gain", seed: int = 0) -> None:
         self._strategy = named_strategy(strategy)
         self._seed = seed
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks import questions, questions_runs
+from benchmarks.ablations import ABLATIONS, no_influence
 from benchmarks.data import Dataset
 from benchmarks.questions_plot import picture
 from benchmarks.questions_runs import Job, matching, run_all, run_job
 from benchmarks.questions_tables import point_at, short, summaries, worth
-from pal_backend.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,10 @@ def test_options_reach_the_simulation(blobs: Dataset, monkeypatch: pytest.Monkey
     monkeypatch.setattr(questions_runs, "simulate", spy)
     run_job(job("ours"), blobs)
     run_job(job("ours:uncertainty", questions="screens", open_questions=3), blobs)
-    run_job(job("ours", without="the kernel", options={"kernel": 0.0}), blobs)
-    assert not {"strategy", "options"} & set(seen[0])
+    run_job(job("ours", without="influence"), blobs)
+    assert not {"strategy", "space"} & set(seen[0])
     assert (seen[1]["strategy"], seen[1]["questions"], seen[1]["open_questions"]) == ("uncertainty", "screens", 3)
-    assert seen[2]["options"] == {"kernel": 0.0}
+    assert seen[2]["strategy"] is no_influence
 
 
 def test_processes_give_what_one_process_gives(blobs: Dataset) -> None:
@@ -210,18 +210,18 @@ def test_the_command_prints_draws_and_takes_up_again(
     assert (tmp_path / "again" / "questions-blobs.svg").read_text() == drawn
 
 
-def test_ingredients_are_switched_off_in_turn(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One job for all together and one for each; without switches the command says what is missing."""
+def test_ingredients_are_switched_off_in_turn(files: list[str]) -> None:
+    """One job for all together and one for each."""
     options = questions.parser().parse_args([*files, "--ablate", "--errors", "0", "--seeds", "0"])
-    monkeypatch.setattr(questions, "ABLATIONS", {})
-    with pytest.raises(InputError, match="ablations"):
-        questions.plan(options, ["blobs"])
-    monkeypatch.setattr(questions, "ABLATIONS", {"the kernel": {"kernel": 0.0}})
     jobs = questions.plan(options, ["blobs"])
-    assert [(one.strategy, one.without, one.options) for one in jobs] == [
-        ("ours", "", {}),
-        ("ours", "the kernel", {"kernel": 0.0}),
-    ]
+    assert [(one.strategy, one.without) for one in jobs] == [("ours", ""), *(("ours", name) for name in ABLATIONS)]
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_with_any_switch_off_questions_are_asked(name: str, blobs: Dataset) -> None:
+    """Every switch still asks its way to groups."""
+    off = run_job(job("ours", without=name, answers=60, budgets=()), blobs)
+    assert off["curve"][-1]["answers"] == 60
 
 
 @pytest.mark.parametrize(

@@ -62,14 +62,17 @@ class Description:
     problem: str = ""
 
 
-def strategy(name: str) -> Strategy:
-    """The strategy of that name; what it gives is checked at every call (:func:`~.checked.checked`).
+def strategy(which: str | Strategy) -> Strategy:
+    """A strategy by name, or the given one; what it gives is checked at every call (:func:`~.checked.checked`).
 
     Raises:
         InputError: there is none.
         ConfigError: it is registered, but cannot be imported, or is not callable.
     """
-    function = STRATEGIES[name] if name in STRATEGIES else _plugged(name)
+    if isinstance(which, str):
+        name, function = which, STRATEGIES[which] if which in STRATEGIES else _plugged(which)
+    else:
+        name, function = getattr(which, "__name__", "strategy"), which
 
     def ask(state: State, rng: np.random.Generator) -> Candidates:
         return checked(name, function(state, rng), state)
