@@ -41,8 +41,8 @@ _SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 class Edge(NamedTuple):
     """All answers on one pair.
 
-    ``weight`` is the log-odds of "same"; ``rank`` the place of its first answer in time; ``mixed`` tells
-    that people said both "same" and "different".
+    ``weight`` is the log-odds of "same"; ``rank`` the place in time of its first answer that is not "unsure" (of its
+    first one, while all are); ``mixed`` tells that people said both "same" and "different".
     """
 
     weight: float
@@ -71,6 +71,7 @@ class SimilarityGraph:
         between: two roots in ascending order to the summed evidence between their components.
         cannot: the pairs of roots, ascending, that trusted answers keep apart.
         rates: annotator to error rate.
+        disputed: roots of the components that an answer is about which the others overrule.
     """
 
     edges: Mapping[Pair, Edge]
@@ -78,6 +79,7 @@ class SimilarityGraph:
     between: Mapping[tuple[Root, Root], float]
     cannot: frozenset[tuple[Root, Root]]
     rates: Mapping[str, float] = field(default_factory=dict)
+    disputed: frozenset[Root] = frozenset()
 
     @classmethod
     def of(cls, answers: Iterable[Answer]) -> SimilarityGraph:
@@ -113,7 +115,13 @@ class SimilarityGraph:
             for roots, weight in apart.items()
             if roots[0] != roots[1] and weight <= -TRUSTED and between.get(roots, 0.0) <= _TIE
         )
-        return cls(edges, component, between, cannot, rates)
+        disputed = {
+            component[sample]
+            for pair, (weight, _) in said.items()
+            if edges[pair].mixed or (weight > 0.0) != (component[pair.first] == component[pair.second])
+            for sample in pair
+        }
+        return cls(edges, component, between, cannot, rates, frozenset(disputed))
 
     def weigh(self, answer: Answer) -> float | None:
         """Log-odds of "same" that the answer carries, or None if its annotator is new."""
@@ -126,21 +134,27 @@ class SimilarityGraph:
         """The graph with one more answer at the end, or None where only working everything out anew can tell.
 
         Rates stay as they are. Told at once is what fits what is known: "unsure", "same" inside a component, "different"
-        between two, and a "same" by which a sample that stands alone joins a component.
+        between two, and a "same" by which a sample that stands alone joins a component; all this where no answer is
+        disputed, since more evidence may turn a dispute.
+
+        Args:
+            answer: given later than all others.
         """
-        weight, pair = self.weigh(answer), answer.pair
-        old = self.edges.get(pair, Edge(0.0, self.last_rank + 1, ()))
-        if weight is None or old.weight * weight < 0.0:
+        weight = self.weigh(answer)
+        if weight is None:
             return None
         edges = dict(self.edges)
-        edges[pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), old.mixed)
+        _add(edges, answer, weight, self.last_rank + 1)
         if weight == 0.0:
             return replace(self, edges=edges)
         component = dict(self.component)
-        a, b = (component.setdefault(sample, sample) for sample in pair)
+        a, b = (component.setdefault(sample, sample) for sample in answer.pair)
         key = ascending(a, b)
-        if a == b and weight > 0.0:
+        if not self.disputed.isdisjoint(key):
+            return None
+        if a == b and weight > 0.0 and not self.disputed:
             return replace(self, edges=edges)
+        # once errors have been seen, which "same" comes first tells which components have several samples
         if a == b or (key in self.between and key not in self.cannot):
             return None
         if weight < 0.0:
@@ -215,11 +229,16 @@ def _edges(ordered: list[Answer], rates: Mapping[str, float]) -> dict[Pair, Edge
     }
     found: dict[Pair, Edge] = {}
     for rank, answer in enumerate(ordered):
-        weight = weigh[answer.annotator, answer.verdict, answer.origin]
-        old = found.get(answer.pair)
-        if old is None:
-            found[answer.pair] = Edge(weight, rank, (answer.annotation,))
-        else:
-            mixed = old.mixed or old.weight * weight < 0.0
-            found[answer.pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), mixed)
+        _add(found, answer, weigh[answer.annotator, answer.verdict, answer.origin], rank)
     return found
+
+
+def _add(edges: dict[Pair, Edge], answer: Answer, weight: float, rank: int) -> None:
+    """Add a later answer to its pair's edge; a pair that people were only unsure about takes its place anew."""
+    old = edges.get(answer.pair)
+    if old is None or not (old.weight or old.mixed or weight == 0.0):
+        held = edges.pop(answer.pair).annotations if old else ()
+        edges[answer.pair] = Edge(weight, rank, (*held, answer.annotation))
+    else:
+        mixed = old.mixed or old.weight * weight < 0.0
+        edges[answer.pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), mixed)
