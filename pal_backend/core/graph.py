@@ -134,8 +134,8 @@ class SimilarityGraph:
         """The graph with one more answer at the end, or None where only working everything out anew can tell.
 
         Rates stay as they are. Told at once is what fits what is known: "unsure", "same" inside a component, "different"
-        between two, and a "same" by which a sample that stands alone joins a component; all this where no answer is
-        disputed, since more evidence may turn a dispute.
+        between two, and a "same" by which a sample that stands alone joins a component; what speaks for "same" only where
+        no answer is disputed, since more evidence may turn a dispute.
 
         Args:
             answer: given later than all others.
@@ -150,18 +150,16 @@ class SimilarityGraph:
         component = dict(self.component)
         a, b = (component.setdefault(sample, sample) for sample in answer.pair)
         key = ascending(a, b)
-        if not self.disputed.isdisjoint(key):
-            return None
         if a == b and weight > 0.0 and not self.disputed:
             return replace(self, edges=edges)
         # once errors have been seen, which "same" comes first tells which components have several samples
         if a == b or (key in self.between and key not in self.cannot):
             return None
-        if weight < 0.0:
+        if weight < 0.0:  # more against a union that does not hold even without it
             total = self.between.get(key, 0.0) + weight
             cannot = self.cannot | {key} if total <= -TRUSTED else self.cannot
             return replace(self, edges=edges, component=component, between={**self.between, key: total}, cannot=cannot)
-        return self._joining(a, b, weight, edges, component)
+        return self._joining(a, b, weight, edges, component) if self.disputed.isdisjoint(key) else None
 
     def _joining(
         self, a: Root, b: Root, weight: float, edges: dict[Pair, Edge], component: dict[SampleId, Root]
