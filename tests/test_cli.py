@@ -229,7 +229,7 @@ def test_a_strategy_that_is_not_known_is_refused_where_it_is_given(tmp_path: Pat
     ):
         done = pal(*command, env=environment)
         assert done.returncode == 2
-        assert "strategy 'best' is not known; use one of k-centre, pal-anchor, pt4al, random" in done.stderr
+        assert "strategy 'best' is not known; use one of gain, k-centre, pal-anchor, pt4al, random" in done.stderr
         assert "`pal strategies`" in done.stderr
     assert not (tmp_path / "pal").exists()
 

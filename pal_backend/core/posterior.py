@@ -14,7 +14,7 @@ from pal_backend.core.quality import Quality
 from pal_backend.core.vocabulary import Question, SampleId
 
 SURE = 0.995
-"""P(same) of a pair that trusted answers settle; people err, so never 1."""
+"""P(same) is never surer than this, nor its opposite: people err."""
 
 
 Rows = Sequence[int] | NDArray[np.int64]
@@ -48,11 +48,6 @@ class Posterior:
         """Sample id to row."""
         return {sample: row for row, sample in enumerate(self.sample_ids)}
 
-    @cached_property
-    def _cannot_keys(self) -> NDArray[np.int64]:
-        low, high = self.cannot[:, 0].astype(np.int64), self.cannot[:, 1].astype(np.int64)
-        return np.sort(low << 32 | high)
-
     def assignment(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Most probable group of each sample, int64 (N,), and its probability, float32 (N,); no groups give -1 and 0."""
         if not self.groups:
@@ -67,7 +62,10 @@ class Posterior:
         return np.clip(p, 1.0 - SURE, SURE)
 
     def probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
-        """Calibrated P(same), float64 in (0, 1), no surer than checks bear out; what trusted answers settle is .995 or .005."""
+        """Calibrated P(same), float64 in (0, 1), no surer than checks bear out.
+
+        What answers settle is no exception: people err, and who is asked about it again is asked because it looks wrong.
+        """
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
         raw = self.raw_probability_same(i, j)
         logit = np.log(raw) - np.log1p(-raw)
@@ -75,12 +73,7 @@ class Posterior:
         if self.quality is not None:
             surest = max(self.quality.surest, 0.5)
             p = np.clip(p, 1.0 - surest, surest)
-        a, b = self.components[i].astype(np.int64), self.components[j].astype(np.int64)
-        both = (a >= 0) & (b >= 0)
-        p = np.where(both & (a == b), SURE, p)
-        keys = np.minimum(a, b) << 32 | np.maximum(a, b)
-        settled = both & (a != b) & np.isin(keys, self._cannot_keys)
-        return np.where(settled, 1.0 - SURE, p)
+        return np.asarray(p)
 
     def of_question(self, question: Question) -> tuple[float, ...] | None:
         """Calibrated P(same) of each candidate, (K,); None where a sample is not known here."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pal_backend.core.posterior import SURE, Posterior
+from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Quality
 from pal_backend.core.vocabulary import Question, QuestionKind
 
@@ -22,14 +22,14 @@ POSTERIOR = Posterior(
 
 
 def test_no_guess_is_surer_than_the_checks_bear_out() -> None:
-    """With a twentieth of errors that no belief foretells, .98 becomes .95; doubts, and what answers settle, stay."""
+    """With a twentieth of errors that no belief foretells, .98 becomes .95; doubts stay, and what answers settle is no exception."""
     question = Question(QuestionKind.SCREEN, "a", ("b", "c", "d"))
     before = POSTERIOR.of_question(question)
     checked = replace(POSTERIOR, quality=Quality(surest=0.95))
     after = checked.of_question(question)
     assert before is not None and after is not None
     assert before[1] == pytest.approx(0.0198, abs=1e-3) and after[1] == pytest.approx(0.05)
-    assert after[2] == before[2] and after[0] == SURE
+    assert after[2] == before[2] and after[0] == pytest.approx(0.95)
     assert checked.probability_same([2], [2])[0] == pytest.approx(0.95)
 
 
