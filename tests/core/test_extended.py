@@ -23,9 +23,7 @@ def spoken(rows: list[tuple[int, int, str, int]], *, wrong: bool) -> list[Answer
         if a != b:
             truth = (a % 3 == b % 3) == (how != "wrong" or not wrong)
             verdict = "unsure" if how == "unsure" else "same" if truth else "different"
-            found.append(
-                said(len(found), "abcdefghi"[a], "abcdefghi"[b], verdict, "ann" if wrong else "abc"[person])
-            )
+            found.append(said(len(found), "abcdefghi"[a], "abcdefghi"[b], verdict, "ann" if wrong else "abc"[person]))
     return found
 
 
@@ -61,7 +59,9 @@ def test_what_fits_is_told_at_once() -> None:
         assert extended is not None
         graph = extended
     assert graph.members == {"a": ("a", "b", "c"), "d": ("d", "e")}
-    assert graph.cannot == {("a", "d")} and graph.between["a", "d"] == pytest.approx(-3 * graph.weigh(said(9, "a", "b", "same")))
+    assert graph.cannot == {("a", "d")} and graph.between["a", "d"] == pytest.approx(
+        -3 * graph.weigh(said(9, "a", "b", "same"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,12 @@ def test_what_changes_more_is_not_told(late: Answer) -> None:
 def test_disputed_components_wait() -> None:
     """While answers contradict each other about a component, nothing about it is told; about others it is."""
     graph = SimilarityGraph.of(
-        [said(1, "a", "b", "same"), said(2, "a", "c", "same"), said(3, "b", "c", "different"), said(4, "x", "y", "same")]
+        [
+            said(1, "a", "b", "same"),
+            said(2, "a", "c", "same"),
+            said(3, "b", "c", "different"),
+            said(4, "x", "y", "same"),
+        ]
     )
     assert graph.disputed
     assert graph.extended(said(5, "a", "z", "different")) is None

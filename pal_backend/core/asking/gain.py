@@ -29,7 +29,8 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
     pairs, times = state.in_vain
     # what people could not tell is asked less and less, and each time with somebody else
-    vain = np.bincount(pairs.ravel(), weights=times.repeat(2), minlength=len(scores))
+    vain = np.zeros(len(scores))
+    np.add.at(vain, pairs, times[:, None])
     scores *= 0.5**vain
     if not state.groups:
         return _first(state, scores, vain)
