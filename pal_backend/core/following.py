@@ -38,8 +38,10 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     now = _with_rows(space, graph, beliefs, rows)
     number = {root: k for k, root in enumerate(beliefs.groups)}
     at = [int(np.flatnonzero(now.answered == row)[0]) for row in rows]
-    for row, i, other in zip(rows, at, reversed(at), strict=True):
-        now.placed[row] = number.get(graph.component[space.sample_ids[row]], -1)
+    # an answer that contradicts others may also take samples it is not about out of their group
+    roots = (graph.component[space.sample_ids[row]] for row in now.answered.tolist())
+    now.placed[now.answered] = [number.get(root, -1) for root in roots]
+    for i, other in zip(at, reversed(at), strict=True):
         root = graph.component[space.sample_ids[int(now.answered[other])]]
         there = number.get(root, -1)
         if there >= 0:

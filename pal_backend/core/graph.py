@@ -150,16 +150,17 @@ class SimilarityGraph:
         component = dict(self.component)
         a, b = (component.setdefault(sample, sample) for sample in answer.pair)
         key = ascending(a, b)
-        if a == b and weight > 0.0 and not self.disputed:
-            return replace(self, edges=edges)
-        # once errors have been seen, which "same" comes first tells which components have several samples
-        if a == b or (key in self.between and key not in self.cannot):
+        if key in self.between and key not in self.cannot:
             return None
-        if weight < 0.0:  # more against a union that does not hold even without it
-            total = self.between.get(key, 0.0) + weight
-            cannot = self.cannot | {key} if total <= -TRUSTED else self.cannot
-            return replace(self, edges=edges, component=component, between={**self.between, key: total}, cannot=cannot)
-        return self._joining(a, b, weight, edges, component) if self.disputed.isdisjoint(key) else None
+        if a == b:
+            # once errors have been seen, which "same" comes first tells which components have several samples
+            return replace(self, edges=edges) if weight > 0.0 and not self.disputed else None
+        if weight > 0.0:
+            return self._joining(a, b, weight, edges, component) if self.disputed.isdisjoint(key) else None
+        # more against a union that does not hold even without it
+        total = self.between.get(key, 0.0) + weight
+        cannot = self.cannot | {key} if total <= -TRUSTED else self.cannot
+        return replace(self, edges=edges, component=component, between={**self.between, key: total}, cannot=cannot)
 
     def _joining(
         self, a: Root, b: Root, weight: float, edges: dict[Pair, Edge], component: dict[SampleId, Root]

@@ -1,7 +1,8 @@
 """The strategy ``gain``: ask what puts most samples right: a place, a merge, or a seam.
 
-The sample that is most in doubt and tells most others is placed, by its likeliest group. One representative stands for each known group. The choice is made afresh after every answer, from the answers alone:
-no sample is asked to the end, an unlikely answer is asked again, and two groups that look like one are compared.
+The sample that is most in doubt and tells most others is placed, by its likeliest group. One representative stands for
+each known group. The choice is made afresh after every answer, from the answers alone: no sample is asked to the end, an
+unlikely answer is asked again, and two groups that look like one are compared.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import itertools
 
 import numpy as np
 
-from pal_backend.core.asking.scores import SETTLED, Floats
+from pal_backend.core.asking.scores import SETTLED, Floats, Ints
 from pal_backend.core.asking.state import Candidates, State
 
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
+PATIENCE = 4
+"""Answers in vain with the first anchor that halve what it is worth."""
 JITTER = 0.05
 """Relative noise on the scores: it draws among near-equals, so that seeds differ."""
 
@@ -24,8 +27,13 @@ JITTER = 0.05
 def gain(state: State, rng: np.random.Generator) -> Candidates:
     """Samples in doubt, each against its likeliest group's representative, and pairs of groups that may be one."""
     scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
+    pairs, times = state.in_vain
+    # what people could not tell is asked less and less, and each time with somebody else
+    vain = np.zeros(len(scores))
+    np.add.at(vain, pairs, times[:, None])
+    scores *= 0.5**vain
     if not state.groups:
-        return _first(state, scores)
+        return _first(state, scores, vain)
     answered = state.beliefs.answered
     scores[answered[state.doubts[answered] < SETTLED]] = 0.0
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
@@ -39,10 +47,12 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     return Candidates.of(rows + _merges(state) + _seams(state))
 
 
-def _first(state: State, scores: Floats) -> Candidates:
-    """Before any answer: typical samples, all against the most typical one, but not its close neighbours."""
+def _first(state: State, scores: Floats, vain: Floats) -> Candidates:
+    """Before any answer: typical samples, all against the most typical one that people can tell, but not its close
+    neighbours.
+    """
     typical, sizes = state.space.medoids
-    anchor = int(typical[sizes.argmax()])
+    anchor = int(typical[(sizes * 0.5 ** (vain[typical] // PATIENCE)).argmax()])
     allowed = np.ones(len(scores), bool)
     allowed[anchor] = False
     near = state.space.neighbours(anchor)
@@ -64,9 +74,9 @@ def _partner(state: State, row: int) -> int:
 
 def _merges(state: State) -> list[tuple[int, int, float]]:
     """The younger group's best confirmed member against the older group's, for every pair of groups worth asking."""
-    gains = state.gains
+    gains = np.tril(state.gains * 0.5 ** _between(state, state.beliefs.placed, state.groups))
     rows = []
-    for k, other in zip(*np.nonzero(np.tril(gains) > SETTLED), strict=True):
+    for k, other in zip(*np.nonzero(gains > SETTLED), strict=True):
         if state.members[k] and state.members[other]:
             row = state.members[k][0]
             partner = state.representative(int(other), row)
@@ -75,14 +85,31 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
     return rows
 
 
+def _between(state: State, part: Ints, parts: int) -> Floats:
+    """Annotations in vain between each two of some parts, (parts, parts), symmetric; ``part`` (N,) is -1 for none."""
+    pairs, times = state.in_vain
+    mine = part[pairs]
+    inside = (mine >= 0).all(axis=1)
+    a, b = mine[inside].T
+    found = np.zeros((parts, parts))
+    np.add.at(found, (a, b), times[inside])
+    np.add.at(found, (b, a), times[inside])
+    return found
+
+
 def _seams(state: State) -> list[tuple[int, int, float]]:
     """The best confirmed members of both sides of a doubtful seam, not compared before."""
     place = {row: n for group in state.members for n, row in enumerate(group)}
     rows = []
     for seam in state.seams:
-        score = state.seam_gain(seam)
-        if score <= SETTLED:
+        worth = state.seam_gain(seam)
+        if worth <= SETTLED:
             break
+        side = np.full(len(state.doubts), -1)
+        side[seam.small], side[seam.large] = 0, 1
+        score = worth * 0.5 ** float(_between(state, side, 2)[0, 1])
+        if score <= SETTLED:
+            continue
         small, large = (
             sorted((row for row in side.tolist() if row in place), key=place.__getitem__)[:4] for side in seam[:2]
         )

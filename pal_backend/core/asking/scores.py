@@ -11,6 +11,7 @@ from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 MEDOID_WORTH = 10.0
 """A typical sample that may be in no known group is worth this many ordinary ones, times its cluster's size."""

@@ -68,8 +68,25 @@ class State:
 
     @cached_property
     def answered(self) -> frozenset[int]:
-        """Rows of samples with answers."""
+        """Rows of samples with answers that say something."""
         return frozenset(self.beliefs.answered.tolist())
+
+    @cached_property
+    def in_vain(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs about which people were only unsure: rows int64 (E, 2), and annotations int64 (E,)."""
+        index = self.space.index
+        found = [
+            (index[pair.first], index[pair.second], len(edge.annotations))
+            for pair, edge in self.graph.edges.items()
+            if not (edge.weight or edge.mixed) and pair.first in index and pair.second in index
+        ]
+        table = np.asarray(found, np.int64).reshape(-1, 3)
+        return table[:, :2], table[:, 2]
+
+    @cached_property
+    def _met(self) -> frozenset[int]:
+        """Rows in any answer, or about to be placed."""
+        return self.answered.union(self.in_vain[0].ravel().tolist(), self.open_rows)
 
     @cached_property
     def members(self) -> list[list[int]]:
@@ -106,7 +123,7 @@ class State:
         The best confirmed of those that ``row`` was compared with least: who errs on one example may not on another.
         """
         members = self.members[group]
-        if row not in self.answered and row not in self.open_rows:
+        if row not in self._met:
             return members[0] if members else -1
         best, fewest = -1, sys.maxsize
         for other in members[:REPRESENTATIVES]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
+import pytest
 
 from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.learner import Learner
-from pal_backend.core.vocabulary import Answer
-from tests.core.worlds import clusters, said
+from pal_backend.core.vocabulary import Answer, QuestionKind
+from tests.core.worlds import clusters, said, truthful
 
 SPACE, LABELS = clusters(groups=3, each=30, spread=0.1)
 IDS = SPACE.sample_ids
@@ -44,3 +47,46 @@ def test_seeds_draw_among_near_equals() -> None:
     assert (candidates([], 1).scores == candidates([], 1).scores).all()
     ratio = candidates([], 1).scores / candidates([], 2).scores
     assert ratio.std() > 0.0 and np.abs(np.log(ratio)).max() < 1.0
+
+
+@pytest.mark.parametrize("known", [0, 5, 20])
+@pytest.mark.parametrize("kind", list(QuestionKind))
+def test_what_people_cannot_tell_does_not_come_again_and_again(known: int, kind: QuestionKind) -> None:
+    """Thirty times "unsure" are about many pairs and samples, whatever was known before."""
+    learner, pairs, samples, anchors = Learner(SPACE), Counter[object](), Counter[str](), Counter[str]()
+    for number in range(known + 30):
+        [question] = learner.ask(1, kind=kind, candidates=3)
+        if number < known:
+            learner.update(truthful(number, question, SPACE, LABELS), ())
+        else:
+            pairs.update(question.pairs)
+            samples.update(question.candidates)
+            anchors.update([question.anchor])
+            learner.update([said(number, *pair, "unsure") for pair in question.pairs], ())
+    assert max(pairs.values()) <= 3 and len(pairs) >= 15
+    assert max(samples.values()) <= 6
+    assert max(anchors.values()) <= 20
+
+
+def test_unsure_about_two_groups_or_a_seam_counts_for_all_their_members() -> None:
+    """Two groups in one cluster, and two clusters in one group: each "unsure" across halves the worth of asking."""
+    twins = [said(n, IDS[0], IDS[n], "same") for n in (1, 2, 3)] + [said(5, IDS[10], IDS[11], "same")]
+    twins += [said(6, IDS[0], IDS[60], "different"), said(7, IDS[10], IDS[60], "different")]
+    twins += [said(8, IDS[0], IDS[10], "different")]
+    sewn = [said(n, IDS[0], IDS[n], "same") for n in (1, 2, 3)] + [
+        said(10 + n, IDS[30], IDS[30 + n], "same") for n in (1, 2, 3)
+    ]
+    sewn += [said(20, IDS[1], IDS[31], "same"), said(21, IDS[0], IDS[60], "different")]
+    for answers, here, there in ((twins, range(4), (10, 11)), (sewn, range(4), range(30, 34))):
+
+        def across(offered: Candidates, here: object = here, there: object = there) -> dict[tuple[int, int], float]:
+            found = zip(offered.left.tolist(), offered.right.tolist(), offered.scores.tolist(), strict=True)
+            return {
+                (a, b): score
+                for a, b, score in found
+                if (a in here and b in there) or (b in here and a in there)  # type: ignore[operator]
+            }
+
+        [(pair, before)] = across(candidates(answers)).items()
+        [(again, after)] = across(candidates([*answers, said(50, IDS[pair[0]], IDS[pair[1]], "unsure")])).items()
+        assert after == pytest.approx(before / 2.0) and set(again) != set(pair)

@@ -1,0 +1,104 @@
+"""Where a group was sewn together wrongly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pal_backend.core.asking.seams import Seam, seams, unsettled
+from pal_backend.core.asking.state import State
+from pal_backend.core.beliefs import Beliefs, believe
+from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.inference import Answered
+from pal_backend.core.learner import Learner
+from pal_backend.core.vocabulary import Answer, Purpose
+from tests.core.worlds import clusters, said
+
+SPACE, LABELS = clusters(groups=3, each=60, spread=0.2)
+IDS = SPACE.sample_ids
+EACH = 12
+TREES = [
+    said(100 * group + n, IDS[60 * group + (n - 1) // 2], IDS[60 * group + n], "same")
+    for group in range(3)
+    for n in range(1, EACH)
+]
+"""Twelve members of each cluster, joined in a tree."""
+APART = [said(301, IDS[0], IDS[120], "different"), said(302, IDS[60], IDS[120], "different")]
+"""The third group is told apart from the two others."""
+WRONG = said(310, IDS[4], IDS[66], "same")
+"""Joins the first two."""
+
+
+def worked_out(answers: list[Answer]) -> tuple[SimilarityGraph, Beliefs]:
+    """Graph and beliefs of all answers."""
+    graph = SimilarityGraph.of(answers)
+    return graph, believe(SPACE, graph, Answered(SPACE.walk))
+
+
+def test_one_wrong_same_is_the_top_seam() -> None:
+    """The seam between the two clusters is the very first, its stake is one of them, and the others' are small."""
+    graph, beliefs = worked_out([*TREES, *APART, WRONG])
+    assert graph.joined(IDS[0], IDS[60])
+    top, *others = seams(SPACE, graph, beliefs)
+    assert sorted([sorted(top.small.tolist()), sorted(top.large.tolist())]) == [
+        list(range(EACH)),
+        list(range(60, 60 + EACH)),
+    ]
+    assert 10.0 < top.stake < 60.0
+    assert all(seam.stake < 0.01 * top.stake for seam in others)
+
+
+def test_true_groups_have_small_stakes() -> None:
+    """Where no "same" is wrong nothing is worth asking; before there are groups there is no seam."""
+    graph, beliefs = worked_out([*TREES, *APART, said(303, IDS[0], IDS[60], "different")])
+    state = State.of(SPACE, graph, beliefs)
+    assert len(beliefs.groups) == 3 and len(state.seams) > 0
+    assert all(state.seam_gain(seam) < 0.05 for seam in state.seams)
+    assert seams(SPACE, *worked_out([])) == []
+
+
+def test_an_answer_across_settles_its_seam_only() -> None:
+    """Those within one side, or about others, tell nothing about it."""
+    graph, beliefs = worked_out([*TREES, *APART, WRONG])
+    found = seams(SPACE, graph, beliefs)
+    top = found[0]
+    for a, b, tells in ((0, 61, True), (61, 5, True), (0, 5, False), (0, 120, False), (0, 30, False)):
+        assert any(seam is top for seam in unsettled(SPACE, found, said(1, IDS[a], IDS[b], "same"))) is not tells
+    assert unsettled(SPACE, found, said(1, IDS[0], "nowhere", "same")) == found
+
+
+def test_the_learner_finds_and_undoes_the_seam() -> None:
+    """It asks about two samples across the wrong "same"; one "different" separates the groups, "same" settles the seam."""
+    learner = Learner(SPACE)
+    learner.set_answers([*TREES, *APART, WRONG])
+    assert len(learner.beliefs.groups) == 2
+    question = learner.ask(1)[0]
+    assert question.purpose is Purpose.RECHECK and question.blind
+    a, b = (SPACE.index[sample] for sample in question.samples)
+    assert {LABELS[a], LABELS[b]} == {0, 1}
+    learner.update([said(400, *question.samples, "different")], ())
+    placed = learner.beliefs.placed
+    assert len(learner.beliefs.groups) == 3
+    assert placed[2] == placed[0] != placed[60] == placed[62] and placed[120] not in (placed[0], placed[60])
+    best = learner.beliefs.probabilities[:, :-1].argmax(axis=1)
+    assert all((best[label == LABELS] == placed[60 * label]).mean() > 0.95 for label in range(3))
+    learner.update([said(400, *question.samples, "same", updated_at=1)], ())
+    assert len(learner.beliefs.groups) == 2
+    assert all(set(again.samples) != set(question.samples) for again in learner.ask(3))
+
+
+def test_rows_answered_since_and_unknown_samples_are_left_out() -> None:
+    """Seams are of the rows known when everything was last worked out; a sample of elsewhere may tie two parts."""
+    elsewhere = [
+        said(500, IDS[20], "nowhere", "same"),
+        said(501, "nowhere", IDS[21], "same"),
+        said(502, IDS[0], IDS[20], "same"),
+    ]
+    graph, beliefs = worked_out([*TREES, *APART, *elsewhere])
+    found = seams(SPACE, graph, beliefs)
+    assert all(isinstance(seam, Seam) and seam.stake >= 0.0 for seam in found)
+    sides = np.concatenate([np.concatenate(seam[:2]) for seam in found])
+    assert set(sides.tolist()) <= set(beliefs.answered.tolist())
+    learner = Learner(SPACE)
+    learner.set_answers([*TREES, *APART, said(600, IDS[0], IDS[30], "same", updated_at=1)])
+    assert len(learner.beliefs.answered) > len(learner.beliefs.precision)
+    assert seams(SPACE, learner.graph, learner.beliefs)

@@ -1,0 +1,73 @@
+"""In what steps the learner folds answers: full fits at fixed numbers, steps between, and no trace of either."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.learner import Learner, checkpoint
+from pal_backend.core.vocabulary import Answer
+from tests.core.test_learner import LABELS, SPACE, fresh, same_state
+from tests.core.worlds import truthful
+
+
+def test_checkpoints_are_an_eighth_of_themselves_apart() -> None:
+    """Every answer at first, then ever rarer; the last one up to a number, and it never lies further back."""
+    assert [checkpoint(n) for n in range(17)] == list(range(17))
+    assert [n for n in range(16, 33) if checkpoint(n) == n] == [16, 18, 20, 22, 24, 27, 30]
+    assert all(0 <= n - checkpoint(n) <= max(0, n // 8) for n in range(3000))
+    assert all(checkpoint(checkpoint(n)) == checkpoint(n) for n in range(3000))
+
+
+def timed(count: int) -> list[Answer]:
+    """Answers to what a learner asked, a tenth of them wrong, each a second after the other."""
+    learner, rng, found = Learner(SPACE), np.random.default_rng(4), list[Answer]()
+    for number in range(count):
+        [question] = learner.ask(1)
+        for answer in truthful(number, question, SPACE, LABELS):
+            other = "different" if answer.verdict == "same" else "same"
+            wrong = rng.random() < 0.1
+            found.append(replace(answer, verdict=type(answer.verdict)(other if wrong else answer.verdict)))
+            found[-1] = replace(found[-1], updated_at=number + 1)
+        learner.update(found[-1:], ())
+    return found
+
+
+def the_very_same(a: Learner, b: Learner) -> None:
+    """Assert that two learners believe the same bit for bit, and ask the same."""
+    for name in ("answered", "placed", "probabilities", "own", "evidence", "influence", "margins"):
+        assert (getattr(a.beliefs, name) == getattr(b.beliefs, name)).all(), name
+    assert isinstance(a.beliefs, Beliefs) and a.beliefs.groups == b.beliefs.groups
+    assert [q.id for q in a.ask(6)] == [q.id for q in b.ask(6)]
+
+
+@pytest.mark.parametrize("portion", [1, 3, 10])
+def test_portions_leave_no_trace_at_all(portion: int) -> None:
+    """Answers that come as people gave them, one by one or several at once, asked in between or not: the same bits."""
+    answers = timed(47)
+    learner = Learner(SPACE)
+    for start in range(0, len(answers), portion):
+        learner.update(answers[start : start + portion], ())
+        if start % 4 == 0:
+            learner.ask(1)
+    the_very_same(learner, fresh(answers))
+
+
+@pytest.mark.parametrize("back", [1, 4, 30])
+def test_late_answers_and_withdrawals_between_checkpoints(back: int) -> None:
+    """Shortly after a full fit, or long before the last one: as a learner that was given the rest in its order."""
+    answers = timed(47)
+    late = answers[-back]
+    learner = fresh(answer for answer in answers if answer is not late)
+    learner.ask(1)
+    learner.update([late], ())
+    same_state(learner, fresh(answers))
+    learner.update((), [late.annotation])
+    same_state(learner, fresh(answer for answer in answers if answer is not late))
+    changed = replace(late, verdict=type(late.verdict)("unsure"), updated_at=99)
+    learner.update([late], ())
+    learner.update([changed], ())
+    same_state(learner, fresh([*(answer for answer in answers if answer is not late), changed]))
