@@ -39,7 +39,7 @@ DELETE_CHUNK = 50
 """Tasks deleted in one run; each deletion makes Label Studio send a webhook."""
 SETTLED = "settled"
 """Model version of predictions on tasks that need no answer. It is never the project's, so the label stream passes them
-over until nothing else is left, also when several people label and it picks among the project's version at random."""
+over until nothing else is left, also when several people label."""
 ERRAND_S = 25.0
 """Longer than an import may take (:data:`pal_backend.label_studio.IMPORT_TIMEOUT_S`)."""
 

@@ -192,7 +192,7 @@ def test_a_second_copy_is_settled(house: House) -> None:
 
 
 def test_settled_tasks_are_passed_over_when_two_people_label(house: House, label_studio: LabelStudioServer) -> None:
-    """With two annotators Label Studio picks at random among the project's version: settled tasks are not among those."""
+    """With two annotators, too, settled tasks come only when nothing else is left."""
     settled = house.ask(*[0.9] * 8)
     house.ask(0.2, 0.2, 0.2, 0.2)
     house.refill()
