@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,6 @@ class Dials:
     power: float = 1.0
     strength: float = 1.0
     mix: float = 0.0
-    temperature: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +139,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         scores = space.smoother.without_itself(sharp[:, :-1])
         temperature, mix = mixture(own, scores[answered], found.group)
         opinion = softmax(scores, temperature)
-        dials = Dials(dials.none, dials.power, dials.strength, mix, temperature)
+        dials = replace(dials, mix=mix)
         own = blend(own, opinion[answered], mix).astype(np.float64)
         both = posterior(own, found.evidence * dials.strength, found.group)
     probabilities = blend(sharp, opinion, dials.mix)
@@ -245,17 +244,10 @@ def _sharp(field: Float, dials: Dials) -> Float:
 
 def _evidence(graph: SimilarityGraph, names: Sequence[str], group: Ints, count: int) -> Floats:
     """Summed log-odds of each answered row's edges to members of each group, (L, K)."""
-    at = {name: i for i, name in enumerate(names)}
-    ends = [
-        (at[pair.first], at[pair.second], edge.weight)
-        for pair, edge in graph.edges.items()
-        if pair.first in at and pair.second in at
-    ]
+    first, second, weight = graph.ends({name: i for i, name in enumerate(names)})
     out = np.zeros((len(names), count + 1))  # the last column takes what concerns no group
-    if ends:
-        first, second, weight = (np.asarray(column) for column in zip(*ends, strict=True))
-        np.add.at(out, (first, group[second]), weight)
-        np.add.at(out, (second, group[first]), weight)
+    np.add.at(out, (first, group[second]), weight)
+    np.add.at(out, (second, group[first]), weight)
     return out[:, :count]
 
 

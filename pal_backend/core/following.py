@@ -35,7 +35,7 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     rows = [space.index[sample] for sample in answer.pair if sample in space.index]
     if len(rows) < 2 or weight == 0.0:
         return beliefs
-    now = _with_rows(space, graph, beliefs, rows)
+    now = _with_rows(beliefs, rows)
     number = {root: k for k, root in enumerate(beliefs.groups)}
     at = [int(np.flatnonzero(now.answered == row)[0]) for row in rows]
     # an answer that contradicts others may also take samples it is not about out of their group
@@ -76,9 +76,10 @@ def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: An
     return False
 
 
-def _with_rows(space: Space, graph: SimilarityGraph, beliefs: Beliefs, rows: list[int]) -> Beliefs:
+def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
     """A copy to write on, in which all ``rows`` are answered ones; what was believed of them is their own belief."""
-    new = [row for row in rows if row not in set(beliefs.answered.tolist())]
+    met = np.isin(rows, beliefs.answered)
+    new = [row for row, known in zip(rows, met.tolist(), strict=True) if not known]
     own, evidence = beliefs.own, beliefs.evidence
     return replace(
         beliefs,

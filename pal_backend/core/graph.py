@@ -22,6 +22,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import ascending, contract
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, in_time
@@ -204,6 +207,16 @@ class SimilarityGraph:
         if answer.verdict is Verdict.SAME:
             return not self.joined(*answer.pair)
         return answer.verdict is Verdict.DIFFERENT and self.joined(*answer.pair)
+
+    def ends(self, at: Mapping[SampleId, int]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """The edges between the samples of ``at`` as arrays (E,): both ends by their numbers there, and the log-odds."""
+        found = [
+            (at[pair.first], at[pair.second], edge.weight)
+            for pair, edge in self.edges.items()
+            if pair.first in at and pair.second in at
+        ]
+        first, second, weight = zip(*found, strict=True) if found else ((), (), ())
+        return np.asarray(first, np.int64), np.asarray(second, np.int64), np.asarray(weight, np.float64)
 
     @cached_property
     def last_rank(self) -> int:

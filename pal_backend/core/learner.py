@@ -181,22 +181,23 @@ class Learner:
         for answer in ordered[held:]:
             self._step(answer)
 
-    def _refit(self, answers: list[Answer]) -> None:
-        """Work out everything anew, once somebody asks."""
-        self._graph = SimilarityGraph.of(answers)
+    def _refit(self, answers: list[Answer], graph: SimilarityGraph | None = None) -> None:
+        """Work out everything anew, once somebody asks; ``graph`` is that of the answers, where it is at hand."""
+        self._graph = graph or SimilarityGraph.of(answers)
         self._current = None
         self._folded = answers
 
     def _step(self, answer: Answer) -> None:
         """One more answer; where it changes the groups, everything is worked out anew."""
-        state, weight = self._state(()), self._graph.weigh(answer)
+        weight = self._graph.weigh(answer)
+        if weight is None or not (state := self._state(())).groups:
+            return self._refit([*self._folded, answer])
         self._folded = [*self._folded, answer]
-        graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
-        if weight is None or not state.groups:
-            return self._refit(self._folded)
+        extended = self._graph.extended(answer)
+        graph = extended or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, state.beliefs, answer, weight)
         if regrouped(self._space, graph, beliefs, answer):
-            return self._refit(self._folded)
+            return self._refit(self._folded, None if extended else graph)
         self._graph = graph
         self._current = State.of(self._space, graph, beliefs, unsettled(self._space, state.seams, answer))
         return None

@@ -50,10 +50,14 @@ def merge_gains(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
     logit = beliefs.ties + beliefs.dials.strength * _between(graph, beliefs)
     chance = 1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0)))
     sizes = beliefs.sizes
-    per_sample = len(beliefs.answered) / len(beliefs.placed)
-    gains = MERGE_WORTH * chance * np.minimum(sizes[:, None], sizes[None, :]) * per_sample
+    gains = in_places(beliefs, chance * np.minimum(sizes[:, None], sizes[None, :]))
     np.fill_diagonal(gains, 0.0)
-    return np.asarray(gains)
+    return gains
+
+
+def in_places(beliefs: Beliefs, samples: Floats | float) -> Floats:
+    """What it is worth to move so many samples at once, by a merge or at a seam, in ordinary samples placed."""
+    return np.asarray(MERGE_WORTH * samples * (len(beliefs.answered) / len(beliefs.placed)))
 
 
 def _between(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:

@@ -65,17 +65,9 @@ def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]
 
 def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.csr_array:
     """Log-odds of "same" between answered rows, csr (L, L), symmetric."""
-    at = {space.sample_ids[row]: i for i, row in enumerate(answered.tolist())}
-    ends = [
-        (at[pair.first], at[pair.second], edge.weight)
-        for pair, edge in graph.edges.items()
-        if pair.first in at and pair.second in at and edge.weight
-    ]
-    size = len(at)
-    if not ends:
-        return sparse.csr_array((size, size))
-    i, j, weight = (np.asarray(column) for column in zip(*ends, strict=True))
-    half = sparse.coo_array((weight, (i, j)), shape=(size, size))
+    first, second, weight = graph.ends({space.sample_ids[row]: i for i, row in enumerate(answered.tolist())})
+    size = len(answered)
+    half = sparse.coo_array((weight, (first, second)), shape=(size, size))
     return sparse.csr_array(half + half.T)
 
 

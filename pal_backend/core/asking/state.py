@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.asking.scores import MERGE_WORTH, Floats, doubt, merge_gains
+from pal_backend.core.asking.scores import Floats, doubt, in_places, merge_gains
 from pal_backend.core.asking.seams import Seam, seams
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
@@ -102,7 +102,7 @@ class State:
 
     def seam_gain(self, seam: Seam) -> float:
         """Worth of asking about a seam."""
-        return MERGE_WORTH * seam.stake * len(self.beliefs.answered) / len(self.doubts)
+        return float(in_places(self.beliefs, seam.stake))
 
     def pair(self, a: int, b: int) -> Pair:
         """The canonical pair of two rows."""
