@@ -55,8 +55,7 @@ def _anchored(
     graph: TrainingGraph, nodes: Ints, ends: tuple[Ints, Ints], keys: Ints, draws: int
 ) -> tuple[Floats, Floats]:
     """A draw holds a sample as its anchor, or as the neighbour of an anchor."""
-    each = np.divide(1.0, graph.prior_degrees, out=np.zeros(graph.size), where=graph.prior_degrees > 0)
-    held = (1.0 + graph.prior_pull) / graph.size
+    held, each = (1.0 + graph.prior_pull) / graph.size, graph.prior_chance
     i, j = ends
     joined, _ = found(graph.prior_keys, keys)
     both = np.where(joined, each[i] + each[j], 0.0) / graph.size

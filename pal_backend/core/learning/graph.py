@@ -113,13 +113,17 @@ class TrainingGraph:
         return np.diff(self.prior.indptr).astype(np.int64)
 
     @cached_property
+    def prior_chance(self) -> NDArray[np.float64]:
+        """How probable it is that a sample draws one given neighbour of its own, float64 (N,)."""
+        return np.divide(1.0, self.prior_degrees, out=np.zeros(self.size), where=self.prior_degrees > 0)
+
+    @cached_property
     def prior_pull(self) -> NDArray[np.float64]:
         """How many neighbours a sample is of, each counted by the chance to be drawn, float64 (N,)."""
-        each = np.divide(1.0, self.prior_degrees, out=np.zeros(self.size), where=self.prior_degrees > 0)
         ones = sparse.csr_array(
             (np.ones(self.prior.nnz), self.prior.indices, self.prior.indptr), shape=self.prior.shape
         )
-        return np.asarray(ones.T @ each)
+        return np.asarray(ones.T @ self.prior_chance)
 
     @cached_property
     def members(self) -> list[Ints]:

@@ -148,7 +148,7 @@ class Run:
             embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        uniform = (torch.arange(len(batch), device=device) < drawn.uniform).repeat(VIEWS)
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
         terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]

@@ -28,7 +28,7 @@ def test_chances_are_the_frequencies_of_many_batches() -> None:
     graph, rng = full_graph(), np.random.default_rng(0)
     seen, expected, batches = np.zeros((60, 60)), np.zeros((60, 60)), 0
     known: dict[Composition, np.ndarray] = {}
-    for _ in range(1500):
+    for _ in range(800):
         for batch in epoch(graph, 24, rng, SHARES):
             seen[np.ix_(batch.nodes, batch.nodes)] += 1
             if batch.composition not in known:

@@ -72,7 +72,7 @@ def test_weighting_by_the_inverse_chance_of_an_edge_gives_the_whole_graph(shares
     both = np.tile(Z, (V, 1))
     whole = B / 60 * np.trace(both.T @ G @ both)
     rng, estimates = np.random.default_rng(4), []
-    for _ in range(1000):
+    for _ in range(250):
         for batch in epoch(graph, B, rng, shares):
             edges = edges_of(graph, batch, V, importance=True)
             x = np.tile(Z[batch.nodes], (V, 1))
