@@ -19,7 +19,7 @@ GRAPH = DRAWN + DRAWN.T + np.eye(30)
 def test_kernel_matches_reference() -> None:
     """exp(-distance / width), point by point: not the squared distance."""
     expected = [[np.exp(-np.linalg.norm(a - b) / 0.5) for b in POINTS] for a in POINTS]
-    assert KERNEL == pytest.approx(np.asarray(expected))
+    assert pytest.approx(np.asarray(expected)) == KERNEL
 
 
 def test_it_is_the_linear_form_in_the_kernels_space() -> None:
