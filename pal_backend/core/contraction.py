@@ -7,26 +7,37 @@ thresholds instead of zero. The outcome depends on the edges' weights and ranks 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Links = dict[SampleId, dict[SampleId, tuple[float, int]]]
+Turn = tuple[float, int]
+"""When a union's turn comes: (minus its evidence, its rank), the smallest first."""
 
 
-def contract(
-    edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float
-) -> tuple[dict[SampleId, SampleId], dict[tuple[SampleId, SampleId], float]]:
+class Contraction(NamedTuple):
+    """What :func:`contract` finds.
+
+    ``component``: sample to the root of its component (its sample of lowest rank), in the order of the ranks.
+    ``between``: evidence between roots, ascending pair of roots to log-odds. ``since``: sample to the latest turn that had
+    come when it was first joined to another; samples that stay alone are left out.
+    """
+
+    component: dict[SampleId, SampleId]
+    between: dict[tuple[SampleId, SampleId], float]
+    since: dict[SampleId, Turn]
+
+
+def contract(edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float) -> Contraction:
     """Join components, most evidence first, until no trusted union is left.
 
     Args:
         edges: pair to (log-odds of "same", rank); in the order of the ranks, all different.
         trusted: least evidence, summed over all pairs between two components, that joins them.
         established: least evidence that joins two components which both have several samples.
-
-    Returns:
-        Sample to the root of its component (its sample of lowest rank), in the order of the ranks; and the evidence
-        between roots (ascending pair of roots to log-odds).
     """
     links: Links = {}
     for pair, link in edges.items():
@@ -37,19 +48,25 @@ def contract(
     size = dict.fromkeys(order, 1)
     heap = [(-weight, rank, *pair) for pair, (weight, rank) in edges.items() if weight >= trusted]
     heapq.heapify(heap)
+    latest: Turn = (-math.inf, 0)
+    since: dict[SampleId, Turn] = {}
     while heap:
         negative, rank, a, b = heapq.heappop(heap)
+        latest = max(latest, (negative, rank))
         if a not in links or links[a].get(b) != (-negative, rank):
             continue  # one of the two was joined since, or evidence was added
         if -negative < established and min(size[a], size[b]) > 1:
             continue  # waits for more evidence, which would be pushed anew
         big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
         parent[small] = big
+        for one in (a, b):
+            if size[one] == 1:
+                since[one] = latest
         size[big] += size[small]
         for other, link in _move(links, small, big):
             if link[0] >= trusted:
                 heapq.heappush(heap, (-link[0], link[1], *ascending(big, other)))
-    return _name(order, parent, links)
+    return Contraction(*_name(order, parent, links), since)
 
 
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.contraction import ascending, contract
+from pal_backend.core.contraction import Turn, ascending, contract
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
@@ -38,6 +38,7 @@ ACCEPTED_GUESS = 0.7
 _TIE = 1e-9
 
 Root = SampleId
+Roots = tuple[Root, Root]
 _SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 
 
@@ -72,17 +73,21 @@ class SimilarityGraph:
         component: sample to the root of its component (its sample answered on first), for every sample in an answer
             that is not "unsure".
         between: two roots in ascending order to the summed evidence between their components.
+        against: the same of the pairs alone whose evidence is for "different".
         cannot: the pairs of roots, ascending, that trusted answers keep apart.
         rates: annotator to error rate.
-        disputed: roots of the components that an answer is about which the others overrule.
+        established: least evidence that joins two components of several samples; 0 until errors are seen.
+        since: when each sample was first joined to another, see :func:`~pal_backend.core.contraction.contract`.
     """
 
     edges: Mapping[Pair, Edge]
     component: Mapping[SampleId, Root]
-    between: Mapping[tuple[Root, Root], float]
-    cannot: frozenset[tuple[Root, Root]]
-    rates: Mapping[str, float] = field(default_factory=dict)
-    disputed: frozenset[Root] = frozenset()
+    between: Mapping[Roots, float]
+    against: Mapping[Roots, float]
+    cannot: frozenset[Roots]
+    rates: Mapping[str, float]
+    established: float
+    since: Mapping[SampleId, Turn]
 
     @classmethod
     def of(cls, answers: Iterable[Answer]) -> SimilarityGraph:
@@ -94,51 +99,47 @@ class SimilarityGraph:
         totals: dict[str, int] = defaultdict(int)
         for answer in ordered:
             totals[answer.annotator] += answer.verdict is not Verdict.UNSURE
-        graph = cls._resolve(_edges(ordered, error_rates({name: (0, n) for name, n in totals.items()})), {}, 0.0)
+        graph = cls.under(ordered, error_rates({name: (0, n) for name, n in totals.items()}), 0.0)
         wrong: dict[str, int] = defaultdict(int)
         for answer in ordered:
             wrong[answer.annotator] += graph.overrules(answer)
-        rates = error_rates({name: (wrong[name], n) for name, n in totals.items()})
         if not any(wrong.values()):
-            return replace(graph, rates=rates)
-        established = TWO_ANSWERS * log_odds(sum(rates.values()) / len(rates))
-        return cls._resolve(_edges(ordered, rates), rates, established)
+            return graph
+        rates = error_rates({name: (wrong[name], n) for name, n in totals.items()})
+        return cls.under(ordered, rates, TWO_ANSWERS * log_odds(sum(rates.values()) / len(rates)))
+
+    @classmethod
+    def under(cls, ordered: Iterable[Answer], rates: Mapping[str, float], established: float) -> SimilarityGraph:
+        """The graph of answers, as people gave them one after another, under given error rates."""
+        edges: dict[Pair, Edge] = {}
+        odds = {name: log_odds(rate) for name, rate in rates.items()}
+        for rank, answer in enumerate(ordered):
+            _add(edges, answer, _weigh(answer, odds[answer.annotator]), rank)
+        return cls._resolve(edges, rates, established)
 
     @classmethod
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        component, between = contract(said, TRUSTED, established)
-        apart: dict[tuple[Root, Root], float] = defaultdict(float)
-        for pair, (weight, _) in said.items():
+        component, between, since = contract(said, TRUSTED, established)
+        against: dict[Roots, float] = defaultdict(float)
+        for (first, second), (weight, _) in said.items():
             if weight < 0.0:
-                apart[ascending(component[pair.first], component[pair.second])] += weight
-        cannot = frozenset(
-            roots
-            for roots, weight in apart.items()
-            if roots[0] != roots[1] and weight <= -TRUSTED and between.get(roots, 0.0) <= _TIE
-        )
-        disputed = {
-            component[sample]
-            for pair, (weight, _) in said.items()
-            if edges[pair].mixed or (weight > 0.0) != (component[pair.first] == component[pair.second])
-            for sample in pair
-        }
-        return cls(edges, component, between, cannot, rates, frozenset(disputed))
+                against[ascending(component[first], component[second])] += weight
+        cannot = frozenset(key for key in against if _kept_apart(key, between, against))
+        return cls(edges, component, between, dict(against), cannot, rates, established, since)
 
     def weigh(self, answer: Answer) -> float | None:
         """Log-odds of "same" that the answer carries, or None if its annotator is new."""
         rate = self.rates.get(answer.annotator)
-        if rate is None:
-            return None
-        return _SIGN[answer.verdict] * log_odds(rate) * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
+        return None if rate is None else _weigh(answer, log_odds(rate))
 
     def extended(self, answer: Answer) -> SimilarityGraph | None:
-        """The graph with one more answer at the end, or None where only working everything out anew can tell.
+        """The graph with one more answer at the end, under the same error rates; None where those are no longer fit: its
+        annotator is new, or it is the first that cannot be right if all others are.
 
-        Rates stay as they are. Told at once is what fits what is known: "unsure", "same" inside a component, "different"
-        between two, and a "same" by which a sample that stands alone joins a component; what speaks for "same" only where
-        no answer is disputed, since more evidence may turn a dispute.
+        What fits what is known is told at once: "unsure", "different" between two components, and a "same" by which a
+        sample that stands alone joins a component. Else components are made anew.
 
         Args:
             answer: given later than all others.
@@ -150,43 +151,60 @@ class SimilarityGraph:
         _add(edges, answer, weight, self.last_rank + 1)
         if weight == 0.0:
             return replace(self, edges=edges)
-        component = dict(self.component)
-        a, b = (component.setdefault(sample, sample) for sample in answer.pair)
-        key = ascending(a, b)
-        if key in self.between and key not in self.cannot:
-            return None
-        if a == b:
-            # once errors have been seen, which "same" comes first tells which components have several samples
-            return replace(self, edges=edges) if weight > 0.0 and not self.disputed else None
-        if weight > 0.0:
-            return self._joining(a, b, weight, edges, component) if self.disputed.isdisjoint(key) else None
-        # more against a union that does not hold even without it
-        total = self.between.get(key, 0.0) + weight
-        cannot = self.cannot | {key} if total <= -TRUSTED else self.cannot
-        return replace(self, edges=edges, component=component, between={**self.between, key: total}, cannot=cannot)
-
-    def _joining(
-        self, a: Root, b: Root, weight: float, edges: dict[Pair, Edge], component: dict[SampleId, Root]
-    ) -> SimilarityGraph | None:
-        """The same after a "same" that joins a sample standing alone to a component."""
-        order = {root: n for n, root in enumerate(self.members)}
-        first, alone = sorted((a, b), key=lambda root: order.get(root, len(order) + (root == max(a, b))))
-        near = [key for key in self.between if alone in key]
-        key = ascending(a, b)
-        lonely = len(self.members.get(alone, (alone,))) == 1
-        if weight < TRUSTED or not lonely or key in self.between or any(other not in self.cannot for other in near):
-            return None
-        component[alone] = first
-        between, cannot = dict(self.between), set(self.cannot)
-        for old in near:
-            other = old[0] if old[1] == alone else old[1]
-            new = ascending(first, other)
-            if new in between and new not in cannot:
+        a, b = (self.component.get(sample, sample) for sample in answer.pair)
+        if a != b and weight < 0.0:
+            # more against a union that does not come about even without it
+            return self._parting(answer.pair, ascending(a, b), edges)
+        if not self.established:
+            if weight < 0.0 or ascending(a, b) in self.between:
                 return None
-            between[new] = between.get(new, 0.0) + between.pop(old)
+            if a == b:
+                return replace(self, edges=edges)
+        return self._joining(answer.pair, weight, edges) or self._resolve(edges, self.rates, self.established)
+
+    def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
+        """The same after a "different" between two components."""
+        before = self.edges[pair].weight if pair in self.edges else 0.0
+        now = edges[pair].weight
+        between, against = dict(self.between), dict(self.against)
+        between[key] = between.get(key, 0.0) + now - before
+        if now < 0.0:
+            against[key] = against.get(key, 0.0) + now - min(before, 0.0)
+        cannot = self.cannot | {key} if _kept_apart(key, between, against) else self.cannot
+        component = {**self.component, **{sample: self.component.get(sample, sample) for sample in pair}}
+        return replace(self, edges=edges, component=component, between=between, against=against, cannot=cannot)
+
+    def _joining(self, pair: Pair, weight: float, edges: Mapping[Pair, Edge]) -> SimilarityGraph | None:
+        """The same after the first "same" about a sample that stands alone; None where it could change more than that.
+
+        Nothing changes but that the sample joins, if by the turn of the new union, the last of its weight, all that is
+        to join is no sample alone any longer: components of several samples are joined by other rules.
+        """
+        order = {root: n for n, root in enumerate(self.members)}
+        there, alone = sorted(pair, key=lambda sample: order.get(self.component.get(sample, sample), len(order)))
+        root, turn = self.component.get(there, there), (-weight, edges[pair].rank)
+        if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
+            return None
+        near = [key for key in self.between if alone in key]
+        if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
+            return None
+        between, against, cannot = dict(self.between), dict(self.against), set(self.cannot)
+        for old in near:
+            new = ascending(root, old[0] if old[1] == alone else old[1])
+            for sums in (between, against):
+                sums[new] = sums.get(new, 0.0) + sums.pop(old, 0.0)
             cannot.discard(old)
-            cannot.add(new)
-        return replace(self, edges=edges, component=component, between=between, cannot=frozenset(cannot))
+            if _kept_apart(new, between, against):
+                cannot.add(new)
+        return replace(
+            self,
+            edges=edges,
+            component={**self.component, there: root, alone: root},
+            between=between,
+            against=against,
+            cannot=frozenset(cannot),
+            since={there: turn, **self.since, alone: turn},
+        )
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
         """Whether trusted "same" answers join the two."""
@@ -232,17 +250,13 @@ class SimilarityGraph:
         return {root: tuple(samples) for root, samples in found.items()}
 
 
-def _edges(ordered: list[Answer], rates: Mapping[str, float]) -> dict[Pair, Edge]:
-    weigh = {
-        (name, verdict, origin): sign * log_odds(rate) * (ACCEPTED_GUESS if origin is Origin.PREDICTION else 1.0)
-        for name, rate in rates.items()
-        for verdict, sign in _SIGN.items()
-        for origin in Origin
-    }
-    found: dict[Pair, Edge] = {}
-    for rank, answer in enumerate(ordered):
-        _add(found, answer, weigh[answer.annotator, answer.verdict, answer.origin], rank)
-    return found
+def _weigh(answer: Answer, odds: float) -> float:
+    return _SIGN[answer.verdict] * odds * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
+
+
+def _kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roots, float]) -> bool:
+    trusted = against.get(key, 0.0) <= -TRUSTED and between.get(key, 0.0) <= _TIE
+    return trusted and key[0] != key[1]
 
 
 def _add(edges: dict[Pair, Edge], answer: Answer, weight: float, rank: int) -> None:

@@ -9,27 +9,33 @@ def edges(*rows: tuple[str, str, float]) -> dict[Pair, tuple[float, int]]:
 
 def test_evidence_adds_up_between_components() -> None:
     """Two edges too weak alone join two components together."""
-    component, between = contract(edges(("a", "b", 2.0), ("a", "c", 0.6), ("b", "c", 0.6)), 1.0, 0.0)
+    component, between, _ = contract(edges(("a", "b", 2.0), ("a", "c", 0.6), ("b", "c", 0.6)), 1.0, 0.0)
     assert set(component.values()) == {"a"} and between == {}
 
 
 def test_most_evidence_first() -> None:
     """The stronger of two unions that exclude each other is done, whatever the order."""
-    component, between = contract(edges(("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", -4.0)), 1.0, 0.0)
+    component, between, _ = contract(edges(("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", -4.0)), 1.0, 0.0)
     assert component["b"] == component["c"] != component["a"]
     assert between == {("a", "b"): -2.0}
 
 
 def test_ties_go_to_the_older_answer() -> None:
     """Of two equal unions the one of lower rank is done."""
-    component, _ = contract(edges(("a", "b", 2.0), ("b", "c", 2.0), ("a", "c", -3.0)), 1.0, 0.0)
+    component, *_ = contract(edges(("a", "b", 2.0), ("b", "c", 2.0), ("a", "c", -3.0)), 1.0, 0.0)
     assert component["a"] == component["b"] != component["c"]
 
 
 def test_established_components_need_more() -> None:
     """Components of several samples wait for the higher threshold; with more evidence they are joined."""
     rows = [("a", "b", 2.0), ("x", "y", 2.0), ("a", "x", 2.0)]
-    component, between = contract(edges(*rows), 1.0, 3.0)
+    component, between, _ = contract(edges(*rows), 1.0, 3.0)
     assert component["a"] != component["x"] and between == {("a", "x"): 2.0}
-    component, _ = contract(edges(*rows, ("b", "y", 2.0)), 1.0, 3.0)
+    component, *_ = contract(edges(*rows, ("b", "y", 2.0)), 1.0, 3.0)
     assert len(set(component.values())) == 1
+
+
+def test_since_tells_when_a_sample_had_company() -> None:
+    """By the turn of the union that joined it, or the latest before; a sample alone has none."""
+    found = contract(edges(("a", "b", 2.0), ("a", "c", 1.5), ("b", "c", 1.5), ("c", "d", -3.0)), 1.0, 0.0)
+    assert found.since == {"a": (-2.0, 0), "b": (-2.0, 0), "c": (-2.0, 0)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,41 +10,67 @@ from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.vocabulary import Answer, Origin
 from tests.core.worlds import said
 
+RATES = {"ann": 0.05, "bob": 0.15, "eve": 0.3}
+"""What ann says counts twice what eve says, who alone is not trusted."""
+SEVERAL = 3.3
+"""Evidence that joins two components of several samples, once errors were seen."""
+
 _samples = st.integers(0, 8)
 _how = st.sampled_from(["right"] * 7 + ["wrong", "unsure"])
-drawn = st.lists(st.tuples(_samples, _samples, _how, st.integers(0, 2)), max_size=35)
+_origin = st.sampled_from([Origin.MANUAL, Origin.MANUAL, Origin.PREDICTION])
+drawn = st.lists(st.tuples(_samples, _samples, _how, st.sampled_from(sorted(RATES)), _origin), max_size=40)
 
 
-def spoken(rows: list[tuple[int, int, str, int]], *, wrong: bool) -> list[Answer]:
-    """Answers about nine samples of three classes; with errors by one person, without by three."""
+def spoken(rows: list[tuple[int, int, str, str, Origin]]) -> list[Answer]:
+    """Answers about nine samples of three classes."""
     found = []
-    for a, b, how, person in rows:
+    for a, b, how, person, origin in rows:
         if a != b:
-            truth = (a % 3 == b % 3) == (how != "wrong" or not wrong)
+            truth = (a % 3 == b % 3) == (how != "wrong")
             verdict = "unsure" if how == "unsure" else "same" if truth else "different"
-            found.append(said(len(found), "abcdefghi"[a], "abcdefghi"[b], verdict, "ann" if wrong else "abc"[person]))
+            found.append(said(len(found), "abcdefghi"[a], "abcdefghi"[b], verdict, person, origin=origin))
     return found
 
 
 def says(graph: SimilarityGraph) -> tuple[object, ...]:
-    """All that does not hang on the error rates; names and order of the components too."""
-    signs = {key: int(np.sign(np.round(weight, 9))) for key, weight in graph.between.items()}
-    return list(graph.component.items()), graph.cannot, signs, graph.disputed, list(graph.edges)
+    """All that a graph says; names and order of the components too."""
+    sums = [{key: round(weight, 6) + 0.0 for key, weight in some.items() if abs(weight) > 1e-9 and key[0] != key[1]}
+            for some in (graph.between, graph.against)]  # fmt: skip
+    return list(graph.component.items()), graph.cannot, sums, list(graph.edges), graph.members
 
 
-@given(drawn, st.booleans())
+@given(drawn, st.sampled_from([[], ["eve"], ["bob", "eve"]]), st.sampled_from([0.0, 2.0, SEVERAL]))
 @settings(max_examples=300, deadline=None)
-def test_extended_equals_all_anew_property(rows: list[tuple[int, int, str, int]], wrong: bool) -> None:
-    """Answer by answer, from the graph extended so far; where it is not told, from all answers."""
-    answers = spoken(rows, wrong=wrong)
-    graph = SimilarityGraph.of(())
+def test_extended_equals_all_anew_property(
+    rows: list[tuple[int, int, str, str, Origin]], absent: list[str], established: float
+) -> None:
+    """Answer by answer, from the graph extended so far, as from all answers under the same error rates; it is not told
+    only for the first answer that cannot be right if all others are.
+    """
+    answers = [answer for answer in spoken(rows) if answer.annotator not in absent]
+    graph = SimilarityGraph.under((), RATES, established)
     for n, answer in enumerate(answers):
-        anew = SimilarityGraph.of(answers[: n + 1])
-        graph = graph.extended(answer) or anew
+        extended = graph.extended(answer)
+        if extended is None:
+            assert not graph.established
+        graph = extended or SimilarityGraph.under(answers[: n + 1], RATES, SEVERAL)
+        anew = SimilarityGraph.under(answers[: n + 1], RATES, graph.established)
         assert says(graph) == says(anew)
         assert {pair: edge.annotations for pair, edge in graph.edges.items()} == {
             pair: edge.annotations for pair, edge in anew.edges.items()
         }
+
+
+@given(drawn)
+@settings(max_examples=100, deadline=None)
+def test_extended_equals_the_graph_of_the_set_property(rows: list[tuple[int, int, str, str, Origin]]) -> None:
+    """Without errors the graph extended answer by answer is that of all answers, whatever their annotators' rates."""
+    answers = list(spoken([(a, b, "right", who, origin) for a, b, _, who, origin in rows]))
+    graph = SimilarityGraph.of(())
+    for n, answer in enumerate(answers):
+        anew = SimilarityGraph.of(answers[: n + 1])
+        graph = graph.extended(answer) or anew
+        assert (list(graph.component.items()), graph.cannot) == (list(anew.component.items()), anew.cannot)
 
 
 def test_what_fits_is_told_at_once() -> None:
@@ -70,31 +95,25 @@ def test_what_fits_is_told_at_once() -> None:
         said(50, "a", "b", "different"),  # against what was said of the pair
         said(50, "b", "c", "different"),  # inside a component
         said(50, "a", "d", "same"),  # between two kept apart
-        said(50, "a", "f", "same"),  # joins two of several samples
         said(50, "a", "z", "same", "somebody new"),
     ],
 )
-def test_what_changes_more_is_not_told(late: Answer) -> None:
-    """None: contradictions, unions of two components, and newcomers, whose error rate is not known."""
+def test_what_changes_the_error_rates_is_not_told(late: Answer) -> None:
+    """None: the first contradiction, and newcomers, whose error rate is not known."""
     answers = [said(1, "a", "b", "same"), said(2, "a", "c", "same"), said(3, "a", "d", "different")]
     graph = SimilarityGraph.of([*answers, said(4, "f", "g", "same")])
     assert graph.extended(late) is None
 
 
-def test_disputed_components_wait() -> None:
-    """While answers contradict each other about a component, no "same" about it is told; all else is."""
-    graph = SimilarityGraph.of(
-        [
-            said(1, "a", "b", "same"),
-            said(2, "a", "c", "same"),
-            said(3, "b", "c", "different"),
-            said(4, "x", "y", "same"),
-        ]
-    )
-    assert graph.disputed
-    assert graph.extended(said(5, "a", "z", "same")) is None
-    assert graph.extended(said(5, "a", "z", "different")) is not None
-    assert graph.extended(said(5, "x", "z", "different")) is not None
+def test_error_rates_stay_as_they_were() -> None:
+    """Also after answers that contradict each other, once the first contradiction is known."""
+    answers = [said(1, "a", "b", "same"), said(2, "a", "c", "same"), said(3, "b", "c", "different")]
+    graph = SimilarityGraph.of(answers)
+    assert graph.established
+    extended = graph.extended(said(5, "a", "b", "different"))
+    assert extended is not None
+    assert extended.rates == graph.rates and extended.established == graph.established
+    assert not extended.joined("a", "b")
 
 
 def test_a_pair_that_was_unsure_first_takes_its_place_anew() -> None:

@@ -15,11 +15,12 @@ from scipy import sparse
 from torch import Tensor
 
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
-from pal_backend.core.learning.batches import Edges, epoch, induced, with_views
+from pal_backend.core.learning.batches import Batch, epoch
 from pal_backend.core.learning.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
 from pal_backend.core.learning.objectives import GraphBatch, objective
+from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.views import PRESETS, views
@@ -107,10 +108,8 @@ class Run:
         while place.batch < len(batches):
             if should_stop():
                 return None
-            nodes = batches[place.batch]
-            edges = with_views(induced(self.graph, nodes), len(nodes), VIEWS, self.graph.view)
-            self._step(nodes, edges)
-            shown += len(nodes) * VIEWS
+            self._step(batches[place.batch])
+            shown += len(batches[place.batch].nodes) * VIEWS
             place.batch += 1
             keep()
         means = {name: value / len(batches) for name, value in place.sums.items()}
@@ -123,7 +122,7 @@ class Run:
             "images_per_second": shown / (time.perf_counter() - started),
         }
 
-    def _plan(self) -> list[NDArray[np.int64]]:
+    def _plan(self) -> list[Batch]:
         """The batches of the epoch under way, drawn again if it was interrupted."""
         place, settings = self.place, self.settings
         every = settings.recipe.neighbours.refresh
@@ -138,17 +137,18 @@ class Run:
         place.steps = max(place.steps, len(batches) * settings.epochs)
         return batches
 
-    def _step(self, nodes: NDArray[np.int64], edges: Edges) -> None:
+    def _step(self, drawn: Batch) -> None:
         recipe, device, place = self.settings.recipe, self.images.device, self.place
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        batch = floats(self.images[torch.from_numpy(nodes).to(device)])
+        batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
         seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+        edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        uniform = torch.ones(len(seen), dtype=torch.bool, device=device)
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
         terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.functional import normalize
-from torch.utils.checkpoint import checkpoint
+
+from pal_backend.core.learning.edges import entries
+
+_KEPT_BYTES = 64 * 2**20
+"""Similarities of all pairs are kept between the two walks over them up to so many bytes; above, worked out again."""
+
+
+class SimclrTerms(NamedTuple):
+    """Scalars, shape (); ``loss = repulsion + attraction``."""
+
+    loss: Tensor
+    attraction: Tensor
+    """Minus the mean similarity of positives, over the temperature."""
+    repulsion: Tensor
+    """Mean logarithm of the denominator."""
 
 
 def simclr(
@@ -16,8 +35,22 @@ def simclr(
     *,
     temperature: float = 0.2,
     repulsion: float = 2.0,
-    block: int = 1024,
+    block: int = 512,
 ) -> Tensor:
+    """The ``loss`` of :func:`simclr_terms`, shape ()."""
+    return simclr_terms(Z, i, j, weight, temperature=temperature, repulsion=repulsion, block=block).loss
+
+
+def simclr_terms(
+    Z: Tensor,
+    i: Tensor,
+    j: Tensor,
+    weight: Tensor,
+    *,
+    temperature: float = 0.2,
+    repulsion: float = 2.0,
+    block: int = 512,
+) -> SimclrTerms:
     r"""Contrastive loss of embeddings against a signed similarity graph G, given as a list of its entries.
 
     .. math::
@@ -35,13 +68,16 @@ def simclr(
         i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             an entry listed twice counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
-        temperature: :math:`\tau`.
+        temperature: :math:`\tau`; in float32 above .0141.
         repulsion: :math:`\beta`, by how much a "different" of weight 1 counts more than an ordinary negative.
-        block: similarities are computed for so many rows at a time and again in the backward pass: memory is
-            O(block * R + R * K + E), never R x R.
+        block: similarities are computed in squares of so many rows and columns. Memory is O(block^2 + R * K + E), and at
+            most 64 MiB on top.
 
     Returns:
-        The loss, a scalar, shape ().
+        The loss and its two parts, scalars, shape ().
+
+    Raises:
+        ValueError: a temperature at which exp(1 / tau) leaves the range of Z's type.
 
     Source:
         With the two views of a sample as edges it is NT-Xent, Eq. 1 of Chen et al. 2020 (arXiv 2002.05709); with a graph
@@ -53,44 +89,87 @@ def simclr(
     >>> round(simclr(Z, i, i ^ 1, torch.ones(4), temperature=1.0).item(), 4)
     0.5514
     """
-    i, j, g = _entries(i, j, weight, len(Z))
+    room = math.log(torch.finfo(Z.dtype).max) / 1.25  # what is left is for the sum over k
+    if temperature * room < 1:
+        raise ValueError(f"a temperature of {temperature:g} is too low for {Z.dtype}; expected at least {1 / room:.3g}")
+    i, j, g = entries(i, j, weight.to(Z.dtype), len(Z))
     positive = g > 0
-    degree = Z.new_zeros(len(Z)).index_add(0, i[positive], g[positive].to(Z.dtype))
-    rows = degree.nonzero().squeeze(1)
-    if len(rows) == 0:
-        return Z.sum() * 0.0
+    degree = Z.new_zeros(len(Z)).index_add(0, i[positive], g[positive])
+    anchors = degree > 0
+    count = anchors.sum().clamp(min=1).to(Z.dtype)
     Zn = normalize(Z, dim=1)
     P = g[positive] / degree[i[positive]]
     # index_select and not Zn[i]: the gradient of the latter adds up in any order when there are several threads.
     alike = (Zn.index_select(0, i[positive]) * Zn.index_select(0, j[positive])).sum(dim=1)
-    attraction = (P * alike).sum() / temperature
-    log_a = torch.log1p(-repulsion * g[~positive])
-    repulsed = (i[~positive], j[~positive], log_a)
-    total = Z.new_zeros(())
-    for part in torch.split(rows, block):
-        # Recomputed in the backward pass only when there are several blocks: one block would gain nothing.
-        if len(rows) > block:
-            total = total + checkpoint(_log_denominators, Zn, part, repulsed, temperature, use_reentrant=False)
-        else:
-            total = total + _log_denominators(Zn, part, repulsed, temperature)
-    return (total - attraction) / len(rows)
+    attraction = -(P * alike).sum() / (temperature * count)
+    more = (i[~positive], j[~positive], -repulsion * g[~positive])
+    total: Tensor = _LogDenominators.apply(Zn, anchors, more, temperature, block)
+    spread = total / count
+    return SimclrTerms(spread + attraction, attraction, spread)
 
 
-def _log_denominators(Zn: Tensor, rows: Tensor, repulsed: tuple[Tensor, Tensor, Tensor], temperature: float) -> Tensor:
-    """Sum over ``rows`` of log sum_{k != i} a_ik exp(s_ik / tau)."""
-    logits = Zn.index_select(0, rows) @ Zn.T / temperature
-    place = rows.new_full((len(Zn),), -1).index_copy(0, rows, torch.arange(len(rows), device=rows.device))
-    i, k, log_a = repulsed
-    here = place[i] >= 0
-    logits = logits.index_put((place[i[here]], k[here]), log_a[here].to(logits.dtype), accumulate=True)
-    own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, rows[:, None], value=True)
-    return logits.masked_fill(own, -torch.inf).logsumexp(dim=1).sum()
+class _LogDenominators(torch.autograd.Function):
+    r"""Sum over anchors i of :math:`\log D_i`, with :math:`D_i = \sum_{k \ne i} a_{ik} E_{ik}`, :math:`E = e^{s / \tau}`.
+
+    E is symmetric, so half of it is enough, and so is its gradient
+    :math:`\partial / \partial \hat z_i = \frac{1}{\tau} \sum_k E_{ik} (1 / D_i + 1 / D_k) \hat z_k`, which is therefore
+    worked out at once, square by square, instead of keeping R x R numbers for the backward pass. What the entries
+    with :math:`a_{ik} \ne 1` add is a sparse sum.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        Zn: Tensor,
+        anchors: Tensor,
+        more: tuple[Tensor, Tensor, Tensor],
+        temperature: float,
+        block: int,
+    ) -> Tensor:
+        Zs = Zn / math.sqrt(temperature)
+        i, k, extra = more
+        E_more = extra * (Zs.index_select(0, i) * Zs.index_select(0, k)).sum(dim=1).exp()
+        D = Zn.new_zeros(len(Zn)).index_add(0, i, E_more)
+        kept: list[tuple[slice, slice, Tensor]] = []
+        keep = ctx.needs_input_grad[0] and len(Zn) ** 2 * Zn.element_size() <= 2 * _KEPT_BYTES  # type: ignore[attr-defined]
+        for rows, columns, E in _squares(Zs, block, fresh=keep):
+            D[rows] += E.sum(dim=1)
+            if rows != columns:
+                D[columns] += E.sum(dim=0)
+            if keep:
+                kept.append((rows, columns, E))
+        if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
+            r = torch.where(anchors, D.reciprocal(), 0)
+            gradient = torch.zeros_like(Zs)
+            for rows, columns, E in kept or _squares(Zs, block, fresh=False):
+                E.mul_(r[rows, None] + r[columns])
+                gradient[rows].addmm_(E, Zs[columns])
+                if rows != columns:
+                    gradient[columns].addmm_(E.T, Zs[rows])
+            C = (E_more * r[i])[:, None]
+            gradient.index_add_(0, i, C * Zs.index_select(0, k)).index_add_(0, k, C * Zs.index_select(0, i))
+            ctx.save_for_backward(gradient.div_(math.sqrt(temperature)))
+        return D[anchors].log().sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradient * gradients[0], None, None, None, None
 
 
-def _entries(i: Tensor, j: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Each entry once, without the diagonal and without zeros."""
-    off = i != j
-    keys, inverse = torch.unique(i[off] * size + j[off], return_inverse=True)
-    g = weight.new_zeros(len(keys)).index_add(0, inverse, weight[off])
-    keys, g = keys[g != 0], g[g != 0]
-    return keys // size, keys % size, g
+def _squares(Zs: Tensor, block: int, *, fresh: bool) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Rows, columns and exp(Zs Zs^T) of each square on and above the diagonal; 0 on the diagonal itself.
+
+    Unless ``fresh``, each overwrites the one before.
+    """
+    parts = [slice(first, min(first + block, len(Zs))) for first in range(0, len(Zs), block)]
+    room = Zs.new_empty(0 if fresh else min(block, len(Zs)) ** 2)
+    for number, rows in enumerate(parts):
+        for columns in parts[number:]:
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            E = Zs.new_empty(shape) if fresh else room[: shape[0] * shape[1]].view(shape)
+            torch.mm(Zs[rows], Zs[columns].T, out=E).exp_()
+            if rows == columns:
+                E.fill_diagonal_(0)
+            yield rows, columns, E

@@ -1,0 +1,43 @@
+"""Lists of the entries of a similarity graph, and sums over them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def entries(
+    i: Tensor, j: Tensor, weight: Tensor, size: int, *, diagonal: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Each entry of a matrix of ``size`` rows once, in order of row and column, without zeros.
+
+    Args:
+        i, j: rows and columns, int64 (E,).
+        weight: values, (E,); those of an entry listed twice are added up.
+        size: of the matrix.
+        diagonal: keep the diagonal.
+
+    >>> entries(torch.tensor([1, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 2.0, 3.0, 4.0]), 2)
+    (tensor([0, 1]), tensor([1, 0]), tensor([2., 4.]))
+    """
+    if not diagonal:
+        off = i != j
+        i, j, weight = i[off], j[off], weight[off]
+    keys, place = torch.unique(i * size + j, return_inverse=True)
+    g = weight.new_zeros(len(keys)).index_add(0, place, weight)
+    keys, g = keys[g != 0], g[g != 0]
+    return keys // size, keys % size, g
+
+
+def pairs(i: Tensor, j: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`entries`, with (i, j) and (j, i) added up under i < j: half the work where their order does not matter.
+
+    >>> pairs(torch.tensor([1, 0, 1]), torch.tensor([0, 1, 1]), torch.tensor([1.0, 2.0, 4.0]), 2)
+    (tensor([0]), tensor([1]), tensor([3.]))
+    """
+    return entries(torch.minimum(i, j), torch.maximum(i, j), weight, size)
+
+
+def attractive(g: Tensor) -> Tensor:
+    r"""The sum of positive entries, :math:`\sum G^+`, shape (); never 0, so that it may stand below a sum that is."""
+    return g.clamp(min=0).sum().clamp(min=torch.finfo(g.dtype).tiny)
