@@ -21,7 +21,8 @@ from torchvision.transforms import v2
 
 from pal_backend.core.learning.graph import TrainingGraph, build_training_graph
 from pal_backend.core.learning.pixels import pca_features
-from pal_backend.core.learning.training import TrainingSettings, train
+from pal_backend.core.learning.settings import TrainingSettings
+from pal_backend.core.learning.training import train
 from pal_backend.core.learning.views import STRONG, views
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict

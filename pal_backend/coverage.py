@@ -53,4 +53,4 @@ def _features(images: NDArray[np.uint8], weights: bytes | None, device: str) -> 
         return pca_features(images)
     from pal_backend.core.learning.training import embed
 
-    return embed(weights, images, device)
+    return embed(weights, images, device=device)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import Judgement, for_training, judge
-from pal_backend.core.learning.training import Trained, TrainingSettings, train
+from pal_backend.core.learning.settings import TrainingSettings
+from pal_backend.core.learning.training import Trained, train
 from pal_backend.core.neighbours import Space, build_space
+from pal_backend.core.recipes import recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.pool_index import load_images, load_samples
@@ -77,12 +79,12 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
     Raises:
         UnavailableError: the worker was stopped; the next sitting asks again.
     """
-    settings = shop.settings
+    settings, chosen = shop.settings, recipe(snapshot.project.recipe)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
     trained = train(
         snapshot.images,
-        build_training_graph(snapshot.space, for_training(snapshot.answers)),
-        TrainingSettings(epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
+        build_training_graph(snapshot.space, for_training(snapshot.answers), recipe=chosen),
+        TrainingSettings.of(chosen, epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
         progress=progress,
         should_stop=should_stop,
         warm_start=shop.stores.versions(snapshot.project.name).weights_of(snapshot.version.id),

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+MakeBackbone = Callable[[int, int, torch.Generator], nn.Module]
+"""(channels, side, generator) to a :class:`Backbone` with initial weights, on the CPU."""
+
+
+class Tuning(StrEnum):
+    """How much of a network learns."""
+
+    FULL = "full"
+    """All weights."""
+    HEAD = "head"
+    """A linear map of its features; the network stays as it is."""
+    FROZEN = "frozen"
+    """Nothing: its features are taken as they come."""
 
 
 class Backbone(Protocol):
@@ -47,6 +63,11 @@ class SmallConvNet(nn.Module):
         """Features of images in [0, 1]."""
         features: Tensor = self.body(images * 4.0 - 2.0).mean(dim=(2, 3))
         return features
+
+
+def small(channels: int, side: int, generator: torch.Generator) -> nn.Module:
+    """:class:`SmallConvNet`, for images of any side."""
+    return SmallConvNet(channels, generator)
 
 
 class Projector(nn.Module):

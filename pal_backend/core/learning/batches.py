@@ -7,13 +7,13 @@ E * B (B - 1) / (N (N - 1)), 0.03 pairs for 1,000 answers on 50,000 samples. So 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.learning.graph import Ints, TrainingGraph, pair_keys
+from pal_backend.core.recipes import DEFAULT, Shares
 
 
 class Edges(NamedTuple):
@@ -24,28 +24,11 @@ class Edges(NamedTuple):
     weights: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Shares:
-    """What a batch is made of, as shares of its size; the rest is uniform."""
-
-    components: float = 0.30
-    """Members of components, answered "same" pairs first."""
-    prior: float = 0.15
-    """Samples with one of their prior neighbours."""
-    cannot: float = 0.05
-    """Both ends of "different" answers."""
-
-    @property
-    def uniform(self) -> float:
-        """Uniform samples."""
-        return 1.0 - self.components - self.prior - self.cannot
-
-
 UNIFORM = Shares(0.0, 0.0, 0.0)
 _MEMBERS = 4
 
 
-def epoch(graph: TrainingGraph, size: int, rng: np.random.Generator, shares: Shares = Shares()) -> Iterator[Ints]:
+def epoch(graph: TrainingGraph, size: int, rng: np.random.Generator, shares: Shares = DEFAULT.shares) -> Iterator[Ints]:
     """Batches of distinct rows, int64 (about ``size``,), that together hold every sample and both ends of every answer.
 
     Every sample comes once in a uniform part. Answered pairs are spread evenly over the batches that this takes; if they

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,12 +12,11 @@ from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
+from pal_backend.core.recipes import DEFAULT, Recipe
 from pal_backend.core.vocabulary import Answer, Pair
 
 Ints = NDArray[np.int64]
 
-PRIOR_WEIGHT = 0.3
-"""Weight of an edge to a prior neighbour that is surely the same; an edge between views has 1 (GPS-SSL as one graph)."""
 PRECISION_BELIEF = (4.0, 1.0)
 """Beta prior on the share of neighbours that are the same, before anybody was asked."""
 NEIGHBOURS = 10
@@ -34,6 +33,8 @@ class TrainingGraph:
         signed: float32 (E,), in [-1, 1]: confidence that the pair is the same, negative for different.
         components: int64 (N,), equal numbers for samples joined by trusted answers, -1 for a sample in none.
         cannot: int64 (M, 2), components that trusted answers keep apart.
+        prior_weight: weight of an edge to a prior neighbour that is surely the same (GPS-SSL as one graph).
+        precision: measured share of the prior's edges that are the same; already in ``prior``.
         view: weight of the edges between views of one sample.
         answer: total weight of the edges from answers at one sample.
     """
@@ -43,7 +44,9 @@ class TrainingGraph:
     signed: NDArray[np.float32]
     components: Ints
     cannot: Ints = field(default_factory=lambda: np.empty((0, 2), np.int64))
-    view: float = 1.0
+    prior_weight: float = DEFAULT.prior
+    precision: float = PRECISION_BELIEF[0] / sum(PRECISION_BELIEF)
+    view: float = DEFAULT.view
     answer: float = 1.0
 
     @property
@@ -64,17 +67,38 @@ class TrainingGraph:
         starts = np.flatnonzero(np.diff(self.components[order])) + 1
         return [part for part in np.split(order, starts) if len(part) > 1]
 
+    def with_prior(self, prior: sparse.csr_array) -> TrainingGraph:
+        """The same answers with other prior neighbours, whose precision is measured anew.
 
-def build_training_graph(space: Space, answers: Iterable[Answer]) -> TrainingGraph:
+        Args:
+            prior: float32 (N, N), symmetric, zero diagonal, weights in (0, 1].
+
+        Raises:
+            ValueError: it is of another size.
+        """
+        if prior.shape != (self.size, self.size):
+            raise ValueError(f"prior neighbours of shape {prior.shape} do not fit {self.size} samples")
+        precision = measured_precision(prior, self.pairs, self.signed)
+        return replace(
+            self, prior=sparse.csr_array(prior * np.float32(self.prior_weight * precision)), precision=precision
+        )
+
+
+def build_training_graph(
+    space: Space, answers: Iterable[Answer], *, prior: sparse.csr_array | None = None, recipe: Recipe = DEFAULT
+) -> TrainingGraph:
     """The signed graph that a set of answers and the neighbours in a space give; unknown samples are left out.
 
-    Prior edges weigh ``PRIOR_WEIGHT * precision * w``, where the precision is measured: of the answered pairs that are
+    Prior edges weigh ``recipe.prior * precision * w``, where the precision is measured: of the answered pairs that are
     neighbours in the space, the share that people called the same. An answered pair weighs 2 sigmoid(l) - 1 with l the
     log-odds of its answers alone: the prior must not count twice.
 
     Args:
         space: the samples, in the order of the training images, and their neighbour graph.
         answers: those to train on, without the pairs held out.
+        prior: who may be drawn as whose positive, float32 (N, N), symmetric, zero diagonal, weights w in (0, 1];
+            None for the strongest edges of the space.
+        recipe: gives the weights of the sources.
     """
     answered = SimilarityGraph.of(answers)
     index = space.index
@@ -85,18 +109,19 @@ def build_training_graph(space: Space, answers: Iterable[Answer]) -> TrainingGra
         if sample in index:
             components[index[sample]] = roots[root]
     cannot = np.array(sorted((roots[a], roots[b]) for a, b in answered.cannot), np.int64).reshape(-1, 2)
-    near = strongest(space.graph, NEIGHBOURS)
-    precision = measured_precision(near, pairs, weights)
-    return TrainingGraph(
-        prior=sparse.csr_array(near * np.float32(PRIOR_WEIGHT * precision)),
+    bare = TrainingGraph(
+        prior=sparse.csr_array((len(components), len(components)), dtype=np.float32),
         pairs=pairs,
         signed=np.tanh(weights / 2.0).astype(np.float32),  # 2 sigmoid(l) - 1
         components=components,
         cannot=cannot,
+        prior_weight=recipe.prior,
+        view=recipe.view,
     )
+    return bare.with_prior(strongest(space.graph, NEIGHBOURS) if prior is None else prior)
 
 
-def measured_precision(graph: sparse.csr_array, pairs: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+def measured_precision(graph: sparse.csr_array, pairs: Ints, weights: NDArray[np.floating]) -> float:
     """Share of neighbours that are the same: Beta posterior mean over the answered pairs that are edges of ``graph``.
 
     Questions are asked where things are unclear, so this leans to the low side: the prior gets too little trust rather

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -57,6 +59,9 @@ STRONG = Augmentation(
     saturation=0.5, hue=25.0, grey=0.2, noise=0.05,
 )  # fmt: skip
 """Where views are the main source of similarity."""
+
+PRESETS: Mapping[str, Augmentation] = MappingProxyType({"weak": WEAK, "strong": STRONG})
+"""By the names that recipes use."""
 
 _LUMA = (0.299, 0.587, 0.114)
 

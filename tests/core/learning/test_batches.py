@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pal_backend.core.learning.batches import UNIFORM, Edges, Shares, epoch, induced, with_views
+from pal_backend.core.learning.batches import UNIFORM, Edges, epoch, induced, with_views
 from pal_backend.core.learning.graph import TrainingGraph
+from pal_backend.core.recipes import Shares
 
 
 def graph_of(

@@ -7,8 +7,9 @@ import pytest
 from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.learning.graph import PRIOR_WEIGHT, build_training_graph, measured_precision, strongest
+from pal_backend.core.learning.graph import build_training_graph, measured_precision, strongest
 from pal_backend.core.neighbours import build_space
+from pal_backend.core.recipes import DEFAULT
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict
 
 IDS = [f"{n:016x}" for n in range(30)]
@@ -64,7 +65,7 @@ def test_the_prior_is_symmetric_without_self_and_weighs_its_measured_precision()
     prior = build_training_graph(SPACE, []).prior
     assert abs(prior - prior.T).max() == 0
     assert prior.diagonal().max() == 0
-    assert prior.max() == pytest.approx(PRIOR_WEIGHT * 0.8 * SPACE.graph.max(), rel=1e-5)
+    assert prior.max() == pytest.approx(DEFAULT.prior * 0.8 * SPACE.graph.max(), rel=1e-5)
     pair = next(zip(*SPACE.graph.nonzero(), strict=True))
     doubtful = build_training_graph(SPACE, said((int(pair[0]), int(pair[1]), Verdict.DIFFERENT))).prior
     assert doubtful.max() < prior.max()

@@ -12,15 +12,16 @@ from safetensors.torch import load
 
 from pal_backend.core.learning.graph import TrainingGraph, build_training_graph
 from pal_backend.core.learning.pixels import pca_features
-from pal_backend.core.learning.training import Trained, TrainingSettings, embed, train
-from pal_backend.core.learning.views import WEAK
+from pal_backend.core.learning.settings import TrainingSettings
+from pal_backend.core.learning.training import Trained, embed, train
 from pal_backend.core.neighbours import build_space
+from pal_backend.core.recipes import DEFAULT
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict
 
 SIDE = 12
 KINDS = np.arange(48) % 2
 IDS = [f"{n:016x}" for n in range(48)]
-QUICK = TrainingSettings(epochs=3, batch=32, augmentation=WEAK, device="cpu")
+QUICK = TrainingSettings.of(dataclasses.replace(DEFAULT, augmentation="weak"), epochs=3, batch=32, device="cpu")
 
 
 def bars() -> NDArray[np.uint8]:
@@ -95,8 +96,8 @@ def test_training_on_answers_pulls_the_kinds_apart() -> None:
 
 def test_weights_embed_images_as_the_training_did(trained: Trained) -> None:
     """Reading the weights back gives the features of the training, for a part of the images too."""
-    np.testing.assert_allclose(embed(trained.weights, IMAGES, "cpu"), trained.features, atol=1e-3)
-    np.testing.assert_allclose(embed(trained.weights, IMAGES[5:9], "cpu"), trained.features[5:9], atol=1e-3)
+    np.testing.assert_allclose(embed(trained.weights, IMAGES, device="cpu"), trained.features, atol=1e-3)
+    np.testing.assert_allclose(embed(trained.weights, IMAGES[5:9], device="cpu"), trained.features[5:9], atol=1e-3)
     assert all(name.startswith(("network.", "projector.", "features.")) for name in load(trained.weights))
 
 
@@ -104,14 +105,14 @@ def test_weights_embed_images_as_the_training_did(trained: Trained) -> None:
 def test_damaged_weights_are_refused(weights: bytes) -> None:
     """Neither embedding nor a warm start executes or half-loads what is no safetensors file."""
     with pytest.raises(ValueError, match="do not fit"):
-        embed(weights, IMAGES, "cpu")
+        embed(weights, IMAGES, device="cpu")
     assert not train(IMAGES, graph(), dataclasses.replace(QUICK, epochs=0), warm_start=weights).warm
 
 
 def test_weights_of_other_channels_are_refused(trained: Trained) -> None:
     """Weights for grey images do not embed colour images."""
     with pytest.raises(ValueError, match="another number of channels"):
-        embed(trained.weights, np.repeat(IMAGES, 3, axis=3), "cpu")
+        embed(trained.weights, np.repeat(IMAGES, 3, axis=3), device="cpu")
 
 
 def test_a_warm_start_goes_on_from_the_weights(trained: Trained) -> None:

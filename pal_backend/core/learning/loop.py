@@ -1,0 +1,206 @@
+"""A training under way: batches, views, loss, step; with its place, so that it can be kept and taken up again."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from pal_backend.core.learning.backbones import MakeBackbone, Tuning
+from pal_backend.core.learning.batches import Edges, epoch, induced, with_views
+from pal_backend.core.learning.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from pal_backend.core.learning.graph import TrainingGraph
+from pal_backend.core.learning.model import Model, features_of, floats
+from pal_backend.core.learning.objectives import GraphBatch, objective
+from pal_backend.core.learning.schedule import factor
+from pal_backend.core.learning.settings import TrainingSettings
+from pal_backend.core.learning.views import PRESETS, views
+
+Positives = Callable[[NDArray[np.float32]], sparse.csr_array]
+VIEWS = 2
+
+
+@dataclass
+class Place:
+    """Where a training is."""
+
+    epoch: int = 0
+    """Epochs finished."""
+    batch: int = 0
+    """Batches done of the epoch under way."""
+    step: int = 0
+    steps: int = 1
+    """Expected in all; known after the first epoch is planned."""
+    plan: dict[str, Any] = field(default_factory=dict)
+    """Random state from which the batches of the epoch under way were drawn."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Of the losses and positives of the epoch under way."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """Means of the finished epochs."""
+    seconds: float = 0.0
+    warm: bool = False
+
+
+@dataclass
+class Run:
+    """A training under way."""
+
+    images: Tensor
+    """uint8 (N, S, S, C) on the device: small images fit, and fetching a batch is one indexing."""
+    graph: TrainingGraph
+    settings: TrainingSettings
+    model: Model
+    optimiser: torch.optim.Optimizer
+    rng: np.random.Generator
+    noise: torch.Generator
+    positives: Positives | None
+    place: Place
+    digest: str
+    refreshed: bool = False
+
+    @classmethod
+    def start(
+        cls,
+        images: NDArray[np.uint8],
+        graph: TrainingGraph,
+        settings: TrainingSettings,
+        device: torch.device,
+        *,
+        backbone: MakeBackbone,
+        tuning: Tuning,
+        positives: Positives | None,
+        warm_start: bytes | None,
+    ) -> Run:
+        """Before the first step."""
+        initial = torch.Generator().manual_seed(settings.seed)
+        network = backbone(images.shape[-1], images.shape[1], initial)
+        model = Model(network, tuning, settings.embedding, initial)
+        warm = warm_start is not None and model.restore(warm_start)
+        model.to(device).to(memory_format=torch.channels_last)
+        return cls(
+            images=torch.from_numpy(np.ascontiguousarray(images)).to(device),
+            graph=graph,
+            settings=settings,
+            model=model,
+            optimiser=torch.optim.AdamW(
+                model.learning(), lr=settings.recipe.learning_rate, weight_decay=settings.weight_decay
+            ),
+            rng=np.random.default_rng(settings.seed),
+            noise=torch.Generator(device).manual_seed(settings.seed + 1),
+            positives=positives,
+            place=Place(warm=warm),
+            digest=_digest(images, graph, settings, tuning),
+        )
+
+    def epoch(self, should_stop: Callable[[], bool], keep: Callable[[], None]) -> dict[str, Any] | None:
+        """What is left of the epoch under way; None if it was stopped. ``keep`` is called between steps."""
+        place, started, shown = self.place, time.perf_counter(), 0
+        batches = self._plan()
+        while place.batch < len(batches):
+            if should_stop():
+                return None
+            nodes = batches[place.batch]
+            edges = with_views(induced(self.graph, nodes), len(nodes), VIEWS, self.graph.view)
+            self._step(nodes, edges)
+            shown += len(nodes) * VIEWS
+            place.batch += 1
+            keep()
+        means = {name: value / len(batches) for name, value in place.sums.items()}
+        place.history.append(means)
+        place.epoch, place.batch, place.sums = place.epoch + 1, 0, {}
+        return {
+            "loss": means["loss"],
+            "parts": {name: value for name, value in means.items() if name not in {"loss", "positives"}},
+            "positives": means["positives"],
+            "images_per_second": shown / (time.perf_counter() - started),
+        }
+
+    def _plan(self) -> list[NDArray[np.int64]]:
+        """The batches of the epoch under way, drawn again if it was interrupted."""
+        place, settings = self.place, self.settings
+        every = settings.recipe.neighbours.refresh
+        if place.batch == 0:
+            if self.positives is not None and every and place.epoch and place.epoch % every == 0:
+                self.graph = self.graph.with_prior(self.positives(features_of(self.model, self.images).numpy()))
+                self.refreshed = True
+            place.plan = dict(self.rng.bit_generator.state)
+        else:
+            self.rng.bit_generator.state = place.plan
+        batches = list(epoch(self.graph, settings.batch, self.rng, settings.recipe.shares))
+        place.steps = max(place.steps, len(batches) * settings.epochs)
+        return batches
+
+    def _step(self, nodes: NDArray[np.int64], edges: Edges) -> None:
+        recipe, device, place = self.settings.recipe, self.images.device, self.place
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
+        self.model.train()
+        batch = floats(self.images[torch.from_numpy(nodes).to(device)])
+        seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+        rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
+        uniform = torch.ones(len(seen), dtype=torch.bool, device=device)
+        terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms.loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        place.step += 1
+        for name, value in terms._asdict().items():
+            place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
+        positives = float((edges.weights > 0).sum()) / len(seen)
+        place.sums["positives"] = place.sums.get("positives", 0.0) + positives
+
+    def checkpoint(self) -> bytes:
+        """All of it, as a file."""
+        place = self.place if self.place.batch else replace(self.place, plan=dict(self.rng.bit_generator.state))
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= optimiser_tensors(self.optimiser)
+        tensors["noise"] = self.noise.get_state()
+        if self.refreshed:
+            prior = self.graph.prior
+            tensors |= {
+                "prior.data": torch.from_numpy(prior.data.astype(np.float32)),
+                "prior.indices": torch.from_numpy(prior.indices.astype(np.int64)),
+                "prior.indptr": torch.from_numpy(prior.indptr.astype(np.int64)),
+                "prior.precision": torch.tensor(self.graph.precision, dtype=torch.float64),
+            }
+        return Checkpoint(tensors, asdict(place), self.digest).to_bytes()
+
+    def resume(self, data: bytes) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            ValueError: it is damaged, or belongs to another training.
+        """
+        kept = Checkpoint.from_bytes(data, self.digest)
+        self.model.load_state_dict(
+            {name.removeprefix("model."): value for name, value in kept.tensors.items() if name.startswith("model.")}
+        )
+        restore_optimiser(self.optimiser, kept.tensors)
+        self.noise.set_state(kept.tensors["noise"])
+        self.place = Place(**kept.place)
+        self.rng.bit_generator.state = self.place.plan
+        if "prior.data" in kept.tensors:
+            parts = tuple(kept.tensors[f"prior.{part}"].numpy() for part in ("data", "indices", "indptr"))
+            prior = sparse.csr_array(parts, shape=(self.graph.size, self.graph.size))
+            self.graph = replace(self.graph, prior=prior, precision=float(kept.tensors["prior.precision"]))
+            self.refreshed = True
+
+
+def _digest(images: NDArray[np.uint8], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning) -> str:
+    """Of everything that decides what a training gives."""
+    digest = hashlib.sha256(f"{settings.decisive}|{tuning}|{images.shape}".encode())
+    for part in (images, graph.prior.data, graph.prior.indices, graph.prior.indptr, graph.pairs, graph.signed):
+        digest.update(np.ascontiguousarray(part).data)
+    for part in (graph.components, graph.cannot):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()

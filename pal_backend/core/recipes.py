@@ -1,0 +1,142 @@
+"""Ways to train: which loss, which neighbours, which views, with what weights. Values only; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pal_backend.errors import InputError
+
+
+@dataclass(frozen=True)
+class NeighbourRule:
+    """Which samples may be drawn as each other's positive before anybody was asked (GPS-SSL, arXiv 2401.01990, section 3).
+
+    Args:
+        space: where distances are taken: "version" (features of the version in use), "pca" (of the pixels), "autoencoder"
+            (ours, trained on the pool), "backbone" (the chosen network, before training), or "none" (views alone).
+        rule: "uniform" among the ``k`` nearest, as in the paper's code, or the "farthest" in the ball, as in its text.
+        k: how many nearest are looked at.
+        radius: "" for none, "adaptive" for the mean of a sample's first 20 distances, or a distance.
+        mutual: keep only neighbours that are each other's; otherwise one direction is enough.
+        refresh: take the neighbours anew from the network being trained every so many epochs; 0 never.
+    """
+
+    space: str = "version"
+    rule: str = "uniform"
+    k: int = 10
+    radius: str | float = ""
+    mutual: bool = False
+    refresh: int = 0
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a batch is made of, as shares of its size; the rest is uniform."""
+
+    components: float = 0.30
+    """Members of components, and both ends of answered pairs."""
+    prior: float = 0.15
+    """Samples together with one of their prior neighbours."""
+    cannot: float = 0.05
+    """More room for answered pairs, "different" ones among them."""
+
+    @property
+    def uniform(self) -> float:
+        """Uniform samples."""
+        return 1.0 - self.components - self.prior - self.cannot
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train. Weights are those of the graph's edges before an objective normalises them.
+
+    Args:
+        name: by which projects and commands ask for it.
+        about: one sentence for a person.
+        source: the paper it follows, with its section.
+        objective: the loss, a name in ``core.learning.objectives``: "simclr", "vicreg", "vicreg2" or "scl".
+        neighbours: the positives of GPS-SSL.
+        augmentation: how far views go, a name in ``core.learning.views.PRESETS``.
+        view: weight of the edges between views of one sample.
+        prior: weight of an edge to a prior neighbour that is surely the same; its measured precision is multiplied in.
+        shares: what batches are made of.
+        learning_rate: highest, of AdamW.
+        temperature: of SimCLR.
+        repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
+            (VICReg).
+    """
+
+    name: str
+    about: str
+    source: str
+    objective: str = "simclr"
+    neighbours: NeighbourRule = NeighbourRule()
+    augmentation: str = "strong"
+    view: float = 1.0
+    prior: float = 0.3
+    shares: Shares = field(default_factory=Shares)
+    learning_rate: float = 2e-3
+    temperature: float = 0.5
+    repulsion: float = 2.0
+
+
+_GUIDED = Shares(components=0.25, prior=0.40, cannot=0.05)
+_ALL = (
+    Recipe(
+        name="simclr",
+        about="SimCLR on views, answers and the neighbours of the version in use: the safe choice.",
+        source="Chen et al. 2020 (arXiv 2002.05709), Eq. 1, with the graph of Cabannes et al. 2023 (arXiv 2303.15256)",
+    ),
+    Recipe(
+        name="vicreg",
+        about="VICReg on the graph: attraction along edges, variance and covariance kept up, a hinge for what is different.",
+        source="Bardes et al. 2022 (arXiv 2105.04906), section 4, with the graph of Cabannes et al. 2023",
+        objective="vicreg",
+        repulsion=1.0,
+    ),
+    Recipe(
+        name="spectral",
+        about="Squared VICReg, whose optimum is the leading eigenvectors of the signed graph: PAL's own loss.",
+        source="Cabannes et al. 2023 (arXiv 2303.15256), on VICReg of Bardes et al. 2022",
+        objective="vicreg2",
+    ),
+    Recipe(
+        name="scl",
+        about="Spectral contrastive loss on the signed graph; the same optimum as spectral, from pairs instead of covariances.",
+        source="HaoChen et al. 2021 (arXiv 2106.04156), section 3.2, with the graph of Cabannes et al. 2023",
+        objective="scl",
+    ),
+    Recipe(
+        name="gps-simclr",
+        about="SimCLR whose positives are prior neighbours as much as views: for pools where strong views mislead.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        prior=1.0,
+        temperature=0.2,
+        shares=_GUIDED,
+    ),
+    Recipe(
+        name="gps-vicreg",
+        about="VICReg whose positives are prior neighbours as much as views.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on VICReg",
+        objective="vicreg",
+        prior=1.0,
+        repulsion=1.0,
+        shares=_GUIDED,
+    ),
+)
+RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
+"""All there are, by name."""
+DEFAULT = RECIPES["simclr"]
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r:.60}; expected one of: {', '.join(RECIPES)}; choose one of them")
+    return RECIPES[name]
