@@ -39,16 +39,16 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.channels = channels
         self.encoder = nn.Sequential(
-            nn.Conv2d(channels, 32, 4, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(channels, 16, 4, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.ReLU(),
             nn.Conv2d(32, 64, 4, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(64, 64, 4, stride=2, padding=1), nn.ReLU(),
             nn.Flatten(), nn.Linear(64 * 16, FEATURES),
         )  # fmt: skip
         self.decoder = nn.Sequential(
             nn.Linear(FEATURES, 64 * 16), nn.ReLU(), nn.Unflatten(1, (64, 4, 4)),
-            nn.Upsample(scale_factor=2), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
             nn.Upsample(scale_factor=2), nn.Conv2d(64, 32, 3, padding=1), nn.ReLU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(32, channels, 3, padding=1),
+            nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, padding=1), nn.ReLU(),
+            nn.Upsample(scale_factor=2), nn.Conv2d(16, channels, 3, padding=1),
         )  # fmt: skip
         initialise(self, generator)
 
