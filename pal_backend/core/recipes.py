@@ -62,6 +62,8 @@ class Recipe:
         view: weight of the edges between views of one sample.
         prior: weight of an edge to a prior neighbour that is surely the same; its measured precision is multiplied in.
         shares: what batches are made of.
+        importance: weigh an edge as the whole graph does, divided by the chance that a batch holds it, so that attraction
+            has the mean of the whole graph; otherwise edges are weighed within the batch.
         learning_rate: highest, of AdamW.
         temperature: of SimCLR.
         repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
@@ -77,6 +79,7 @@ class Recipe:
     view: float = 1.0
     prior: float = 0.3
     shares: Shares = field(default_factory=Shares)
+    importance: bool = False
     learning_rate: float = 2e-3
     temperature: float = 0.5
     repulsion: float = 2.0

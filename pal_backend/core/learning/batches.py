@@ -1,153 +1,119 @@
-"""Which samples go into a training batch together, and which relations hold among them.
+"""Which samples go into a training batch together, and how probable it was that two of them would.
 
 A uniform batch almost never holds both ends of an answered pair: of E pairs among N samples a batch of B sees
-E * B (B - 1) / (N (N - 1)), 0.03 pairs for 1,000 answers on 50,000 samples. So a part of each batch follows the graph.
+E * B (B - 1) / (N (N - 1)), 0.03 pairs for 1,000 answers on 50,000 samples. So a part of each batch follows the graph. The
+parts are drawn independently of each other, so that the chance of any two samples to come together has a closed form, and
+dividing by it makes what a guided batch sees unbiased.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.learning.graph import Ints, TrainingGraph, pair_keys
+from pal_backend.core.learning.graph import Ints, TrainingGraph
 from pal_backend.core.recipes import DEFAULT, Shares
 
-
-class Edges(NamedTuple):
-    """Entries of a symmetric matrix without diagonal: rows, columns int64 (E,) and weights float32 (E,)."""
-
-    rows: Ints
-    columns: Ints
-    weights: NDArray[np.float32]
-
-
 UNIFORM = Shares(0.0, 0.0, 0.0)
-_MEMBERS = 4
+MEMBERS = 4
+"""Drawn of a component at a time."""
+LARGEST = 0.10
+"""A component's members make up at most so much of a batch on average."""
 
 
-def epoch(graph: TrainingGraph, size: int, rng: np.random.Generator, shares: Shares = DEFAULT.shares) -> Iterator[Ints]:
-    """Batches of distinct rows, int64 (about ``size``,), that together hold every sample and both ends of every answer.
+@dataclass(frozen=True)
+class Composition:
+    """How many draws a batch is made of."""
 
-    Every sample comes once in a uniform part. Answered pairs are spread evenly over the batches that this takes; if they
-    are too many for their share, further batches follow until all have come.
-    """
+    size: int
+    """Most samples it can hold."""
+    uniform: int
+    """Different samples, uniformly."""
+    anchors: int
+    """Samples, uniformly and with replacement, each with one of its prior neighbours."""
+    components: int
+    """Components, by the root of their size and with replacement, each with :data:`MEMBERS` of its members."""
+    answered: int
+    """Different answered pairs, uniformly."""
+
+
+class Batch(NamedTuple):
+    """Samples of a batch."""
+
+    nodes: Ints
+    """Different rows, int64 (n,), those that were drawn uniformly first."""
+    uniform: int
+    """How many of them were drawn uniformly: only over these are statistics those of the pool."""
+    composition: Composition
+
+
+def compose(graph: TrainingGraph, size: int, shares: Shares) -> tuple[Composition, int]:
+    """What each batch of an epoch is made of, and how many it takes to hold every sample and every answered pair."""
     size = min(size, graph.size)
-    queue = rng.permutation(graph.size)
-    pending = rng.permutation(len(graph.pairs)) if shares != UNIFORM else np.empty(0, np.int64)
+    anchors = int(size * shares.prior) // 2 if graph.prior.nnz else 0
     room = int(size * (shares.components + shares.cannot))
-    while len(queue) or len(pending):
-        batches_left = max(1, -(-len(queue) // max(1, int(size * shares.uniform))))
-        due = pending[: max(1, min(room // 2, -(-len(pending) // batches_left)))]
-        ends = np.unique(graph.pairs[due])
-        members = _members(graph, min(int(size * shares.components), room - len(ends)), rng)
-        neighbours = int(size * shares.prior)
-        uniform = max(1, size - neighbours - len(ends) - len(members))
-        fresh, queue = queue[:uniform], queue[uniform:]
-        if not len(fresh):  # all samples have come: the batches left over for answers still need ordinary negatives
-            fresh = rng.choice(graph.size, min(uniform, graph.size), replace=False)
-        nodes = np.unique(np.concatenate([fresh, ends, members, _neighbours(graph, fresh[:neighbours], rng)]))
-        inside = np.zeros(graph.size, bool)
-        inside[nodes] = True
-        pending = pending[~inside[graph.pairs[pending]].all(axis=1)]
-        yield nodes
+    pairs = len(graph.pairs) if room >= 2 else 0
+    count = max(1, -(-pairs // max(1, room // 2)))
+    while True:
+        answered = -(-pairs // count)
+        left = min(int(size * shares.components), room - 2 * answered)
+        components = left // MEMBERS if (graph.sizes > 1).any() else 0
+        uniform = size - 2 * anchors - 2 * answered - MEMBERS * components
+        if count * uniform >= graph.size or uniform >= graph.size:
+            return Composition(size, uniform, anchors, components, answered), count
+        count = max(count + 1, -(-graph.size // uniform))
 
 
-def _members(graph: TrainingGraph, count: int, rng: np.random.Generator) -> Ints:
-    """About ``count`` members of components: a component is drawn by the root of its size, and four of its members."""
-    if not graph.members or count < _MEMBERS:
+def epoch(
+    graph: TrainingGraph, size: int, rng: np.random.Generator, shares: Shares = DEFAULT.shares
+) -> Iterator[Batch]:
+    """Batches of at most ``size`` samples that together hold every sample in their uniform parts, and both ends of every
+    answer.
+    """
+    composition, count = compose(graph, size, shares)
+    queue = rng.permutation(graph.size)
+    due = (
+        np.array_split(rng.permutation(len(graph.pairs)), count) if composition.answered else [np.empty(0, int)] * count
+    )
+    for pairs in due:
+        fresh, queue = queue[: composition.uniform], queue[composition.uniform :]
+        if missing := composition.uniform - len(fresh):  # the last ones: filled up with samples that came before
+            others = np.setdiff1d(np.arange(graph.size), fresh, assume_unique=True)
+            fresh = np.concatenate([fresh, rng.choice(others, missing, replace=False)])
+        anchors, neighbours = _anchors(graph, composition.anchors, rng)
+        uniform = np.unique(np.concatenate([fresh, anchors]))
+        guided = [neighbours, graph.pairs[pairs].reshape(-1), _members(graph, composition, rng)]
+        rest = np.setdiff1d(np.concatenate(guided), uniform)
+        yield Batch(np.concatenate([uniform, rest]), len(uniform), replace(composition, answered=len(pairs)))
+
+
+def component_chances(graph: TrainingGraph, composition: Composition) -> NDArray[np.float64]:
+    """How probable it is that one of the draws takes each component, float64 (C,): by the root of its size, none for
+    single samples, and no more than fills :data:`LARGEST` of a batch; what is cut off takes none.
+    """
+    roots = np.sqrt(np.where(graph.sizes > 1, graph.sizes, 0))
+    most = LARGEST * composition.size / (MEMBERS * max(1, composition.components))
+    return np.asarray(np.minimum(roots / max(float(roots.sum()), 1e-12), most))
+
+
+def _members(graph: TrainingGraph, composition: Composition, rng: np.random.Generator) -> Ints:
+    """Members of the components drawn."""
+    if not composition.components:
         return np.empty(0, np.int64)
-    roots = np.sqrt([len(component) for component in graph.members])
-    drawn = rng.choice(len(graph.members), count // _MEMBERS, p=roots / roots.sum())
-    return np.concatenate(
-        [rng.choice(graph.members[c], min(_MEMBERS, len(graph.members[c])), replace=False) for c in drawn]
-    )
+    each = component_chances(graph, composition)
+    drawn = rng.choice(len(each) + 1, composition.components, p=[*each, max(0.0, 1.0 - each.sum())])
+    rows = [graph.members[c] for c in drawn.tolist() if c < len(each)]
+    parts = [rng.choice(members, min(MEMBERS, len(members)), replace=False) for members in rows]
+    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
-def _neighbours(graph: TrainingGraph, anchors: Ints, rng: np.random.Generator) -> Ints:
-    """One prior neighbour of each anchor that has any, uniformly."""
-    starts, counts = graph.prior.indptr[anchors], np.diff(graph.prior.indptr)[anchors]
-    drawn = starts + (rng.random(len(anchors)) * counts).astype(np.int64)
-    return np.asarray(graph.prior.indices[drawn[counts > 0]], np.int64)
-
-
-def induced(graph: TrainingGraph, nodes: Ints) -> Edges:
-    """All relations among the rows ``nodes``, numbered by their place in ``nodes``.
-
-    What answers say overrides the prior, and what components say overrides a single answer. A component with s members
-    in the batch has weight 1 / (s - 1) on each of its edges, so that a sample's edges of this kind sum to 1 in the batch
-    as they do in the whole graph, whatever the component's size.
-    """
-    settled = _between_components(graph, nodes)
-    answered = _without(_answered(graph, nodes), settled, len(nodes))
-    prior = graph.prior[nodes][:, nodes].tocoo()
-    near = Edges(prior.row.astype(np.int64), prior.col.astype(np.int64), prior.data.astype(np.float32))
-    known = _joined(settled, answered)
-    near = _without(near, known, len(nodes))
-    return _joined(known._replace(weights=known.weights * np.float32(graph.answer)), near)
-
-
-def with_views(edges: Edges, size: int, views: int, weight: float) -> Edges:
-    """Edges among ``size`` samples to edges among ``size * views`` rows, view v of sample b being row ``v * size + b``.
-
-    Each edge joins every view of one sample with every view of the other; views of a sample are joined by ``weight``.
-    """
-    samples = np.arange(size)
-    rows, columns, weights = [], [], []
-    for first in range(views):
-        for second in range(views):
-            rows.append(edges.rows + first * size)
-            columns.append(edges.columns + second * size)
-            weights.append(edges.weights)
-            if first != second:
-                rows.append(samples + first * size)
-                columns.append(samples + second * size)
-                weights.append(np.full(size, weight, np.float32))
-    return Edges(np.concatenate(rows), np.concatenate(columns), np.concatenate(weights))
-
-
-def _between_components(graph: TrainingGraph, nodes: Ints) -> Edges:
-    """Edges inside components and between components kept apart."""
-    places = np.flatnonzero(graph.components[nodes] >= 0)
-    own = graph.components[nodes[places]]
-    same = own[:, None] == own[None, :]
-    partners = same.sum(axis=1) - 1
-    np.fill_diagonal(same, val=False)
-    a, b = np.nonzero(same)
-    apart = np.zeros_like(same)
-    if len(graph.cannot):
-        keys = pair_keys(own[:, None], own[None, :])
-        found = np.searchsorted(graph.cannot_keys, keys).clip(max=len(graph.cannot_keys) - 1)
-        apart = (graph.cannot_keys[found] == keys) & ~same
-        np.fill_diagonal(apart, val=False)
-    c, d = np.nonzero(apart)
-    return _joined(
-        Edges(places[a], places[b], (1.0 / partners[a]).astype(np.float32)),
-        Edges(places[c], places[d], np.full(len(c), -1.0, np.float32)),
-    )
-
-
-def _answered(graph: TrainingGraph, nodes: Ints) -> Edges:
-    """Answered pairs with both ends among ``nodes``, in both directions."""
-    place = np.full(graph.size, -1, np.int64)
-    place[nodes] = np.arange(len(nodes))
-    ends = place[graph.pairs]
-    here = (ends >= 0).all(axis=1)
-    a, b, weights = ends[here, 0], ends[here, 1], graph.signed[here].astype(np.float32)
-    return Edges(np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([weights, weights]))
-
-
-def _without(edges: Edges, others: Edges, size: int) -> Edges:
-    """The edges that are not among ``others``."""
-    new = ~np.isin(edges.rows * size + edges.columns, others.rows * size + others.columns)
-    return Edges(edges.rows[new], edges.columns[new], edges.weights[new])
-
-
-def _joined(first: Edges, second: Edges) -> Edges:
-    return Edges(
-        np.concatenate([first.rows, second.rows]),
-        np.concatenate([first.columns, second.columns]),
-        np.concatenate([first.weights, second.weights]),
-    )
+def _anchors(graph: TrainingGraph, count: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Samples, and one prior neighbour of each that has any, uniformly."""
+    anchors = rng.integers(0, graph.size, count)
+    starts, degrees = graph.prior.indptr[anchors], graph.prior_degrees[anchors]
+    drawn = starts + (rng.random(count) * degrees).astype(np.int64)
+    return anchors, np.asarray(graph.prior.indices[drawn[degrees > 0]], np.int64)

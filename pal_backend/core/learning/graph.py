@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.learning.closure import Closure, closure
 from pal_backend.core.neighbours import Space
 from pal_backend.core.recipes import DEFAULT, Recipe
 from pal_backend.core.vocabulary import Answer, Pair
@@ -31,7 +32,7 @@ class TrainingGraph:
         prior: float32 (N, N) csr, symmetric, zero diagonal: weight of prior neighbours, already times their precision.
         pairs: int64 (E, 2), each answered pair once, its two samples different.
         signed: float32 (E,), in [-1, 1]: confidence that the pair is the same, negative for different.
-        components: int64 (N,), equal numbers for samples joined by trusted answers, -1 for a sample in none.
+        components: int64 (N,), equal numbers below C for samples joined by trusted answers, -1 for a sample in none.
         cannot: int64 (M, 2), components that trusted answers keep apart.
         prior_weight: weight of an edge to a prior neighbour that is surely the same (GPS-SSL as one graph).
         precision: measured share of the prior's edges that are the same; already in ``prior``.
@@ -56,16 +57,79 @@ class TrainingGraph:
 
     @cached_property
     def cannot_keys(self) -> Ints:
-        """The pairs of ``cannot`` as sorted numbers."""
+        """The pairs of ``cannot`` as sorted numbers, int64 (M,)."""
         return np.sort(pair_keys(self.cannot[:, 0], self.cannot[:, 1]))
 
     @cached_property
+    def apart(self) -> NDArray[np.float32]:
+        """How sure it is that the components of :attr:`cannot_keys` differ, float32 (M,), in [0, 1]: from the evidence of
+        all answers between them; 1 where they lie outside the graph.
+        """
+        ends = self.components[self.pairs]
+        keys = pair_keys(ends[:, 0], ends[:, 1])
+        here, at = found(self.cannot_keys, np.where((ends >= 0).all(axis=1), keys, -1))
+        odds = 2.0 * np.arctanh(self.signed.astype(np.float64).clip(-1 + 1e-12, 1 - 1e-12))
+        total = np.bincount(at[here], odds[here], len(self.cannot_keys))
+        seen = np.bincount(at[here], minlength=len(self.cannot_keys)) > 0
+        return np.where(seen, np.tanh(np.maximum(-total, 0.0) / 2.0), 1.0).astype(np.float32)
+
+    @cached_property
+    def closure(self) -> Closure:
+        """How sure the answers are of what they imply inside components."""
+        return closure(self.components, self.pairs, self.signed)
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Samples of each component, int64 (C,)."""
+        return np.bincount(self.components[self.components >= 0])
+
+    @cached_property
+    def kept_apart(self) -> Ints:
+        """Samples of all components from which a component is kept apart, int64 (C,)."""
+        away = np.zeros(len(self.sizes), np.int64)
+        np.add.at(away, self.cannot[:, 0], self.sizes[self.cannot[:, 1]])
+        np.add.at(away, self.cannot[:, 1], self.sizes[self.cannot[:, 0]])
+        return away
+
+    @cached_property
+    def answered_keys(self) -> Ints:
+        """The answered pairs as sorted numbers, int64 (E,)."""
+        return np.sort(pair_keys(self.pairs[:, 0], self.pairs[:, 1]))
+
+    @cached_property
+    def answered_degrees(self) -> Ints:
+        """Answered pairs at each sample, int64 (N,)."""
+        return np.bincount(self.pairs.reshape(-1), minlength=self.size)
+
+    @cached_property
+    def prior_keys(self) -> Ints:
+        """The prior's edges as sorted numbers, int64."""
+        upper = sparse.triu(self.prior, 1).tocoo()
+        return np.sort(pair_keys(upper.row.astype(np.int64), upper.col.astype(np.int64)))
+
+    @cached_property
+    def prior_degrees(self) -> Ints:
+        """Prior neighbours of each sample, int64 (N,)."""
+        return np.diff(self.prior.indptr).astype(np.int64)
+
+    @cached_property
+    def prior_chance(self) -> NDArray[np.float64]:
+        """How probable it is that a sample draws one given neighbour of its own, float64 (N,)."""
+        return np.divide(1.0, self.prior_degrees, out=np.zeros(self.size), where=self.prior_degrees > 0)
+
+    @cached_property
+    def prior_pull(self) -> NDArray[np.float64]:
+        """How many neighbours a sample is of, each counted by the chance to be drawn, float64 (N,)."""
+        ones = sparse.csr_array(
+            (np.ones(self.prior.nnz), self.prior.indices, self.prior.indptr), shape=self.prior.shape
+        )
+        return np.asarray(ones.T @ self.prior_chance)
+
+    @cached_property
     def members(self) -> list[Ints]:
-        """Rows of each component of two samples or more."""
+        """Rows of each component, by its number."""
         order = np.argsort(self.components, kind="stable")
-        order = order[self.components[order] >= 0]
-        starts = np.flatnonzero(np.diff(self.components[order])) + 1
-        return [part for part in np.split(order, starts) if len(part) > 1]
+        return np.split(order[self.components[order] >= 0], np.cumsum(self.sizes)[:-1]) if len(self.sizes) else []
 
     def with_prior(self, prior: sparse.csr_array) -> TrainingGraph:
         """The same answers with other prior neighbours, whose precision is measured anew.
@@ -154,6 +218,14 @@ def _weighted(graph: SimilarityGraph, index: dict[str, int]) -> tuple[NDArray[np
     ]
     pairs = np.array([(index[pair.first], index[pair.second]) for pair, _ in known], np.int64).reshape(-1, 2)
     return pairs, np.array([weight for _, weight in known], np.float64)
+
+
+def found(keys: Ints, wanted: Ints) -> tuple[NDArray[np.bool_], Ints]:
+    """Which of ``wanted`` are among the sorted ``keys``, and where each would stand, int64 below max(1, len(keys))."""
+    if not len(keys):
+        return np.zeros(wanted.shape, bool), np.zeros(wanted.shape, np.int64)
+    at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    return keys[at] == wanted, at
 
 
 def pair_keys(a: Ints, b: Ints) -> Ints:

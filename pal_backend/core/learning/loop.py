@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -15,11 +16,13 @@ from scipy import sparse
 from torch import Tensor
 
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
-from pal_backend.core.learning.batches import Edges, epoch, induced, with_views
+from pal_backend.core.learning.batches import Batch, epoch
 from pal_backend.core.learning.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
+from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
+from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.views import PRESETS, views
@@ -83,6 +86,7 @@ class Run:
         initial = torch.Generator().manual_seed(settings.seed)
         network = backbone(images.shape[-1], images.shape[1], initial)
         model = Model(network, tuning, settings.embedding, initial)
+        take_over(model.network)
         warm = warm_start is not None and model.restore(warm_start)
         model.to(device).to(memory_format=torch.channels_last)
         return cls(
@@ -107,10 +111,8 @@ class Run:
         while place.batch < len(batches):
             if should_stop():
                 return None
-            nodes = batches[place.batch]
-            edges = with_views(induced(self.graph, nodes), len(nodes), VIEWS, self.graph.view)
-            self._step(nodes, edges)
-            shown += len(nodes) * VIEWS
+            self._step(batches[place.batch])
+            shown += len(batches[place.batch].nodes) * VIEWS
             place.batch += 1
             keep()
         means = {name: value / len(batches) for name, value in place.sums.items()}
@@ -123,7 +125,7 @@ class Run:
             "images_per_second": shown / (time.perf_counter() - started),
         }
 
-    def _plan(self) -> list[NDArray[np.int64]]:
+    def _plan(self) -> list[Batch]:
         """The batches of the epoch under way, drawn again if it was interrupted."""
         place, settings = self.place, self.settings
         every = settings.recipe.neighbours.refresh
@@ -138,17 +140,22 @@ class Run:
         place.steps = max(place.steps, len(batches) * settings.epochs)
         return batches
 
-    def _step(self, nodes: NDArray[np.int64], edges: Edges) -> None:
+    def _step(self, drawn: Batch) -> None:
         recipe, device, place = self.settings.recipe, self.images.device, self.place
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        batch = floats(self.images[torch.from_numpy(nodes).to(device)])
+        batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
         seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
+        with (
+            self._own_randomness(),
+            statistics_of(self.model.network, uniform),
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+        ):
             embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+        edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        uniform = torch.ones(len(seen), dtype=torch.bool, device=device)
         terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]
@@ -158,6 +165,14 @@ class Run:
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
         positives = float((edges.weights > 0).sum()) / len(seen)
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
+
+    @contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Dropout draws from torch's global state and from nowhere else: for this step it follows from seed and step."""
+        device = self.images.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.place.step)
+            yield
 
     def checkpoint(self) -> bytes:
         """All of it, as a file."""

@@ -33,7 +33,7 @@ class GraphBatch(NamedTuple):
     weight: Tensor
     """The entries, float32 (E,), negative for "different"."""
     uniform: Tensor
-    """Whether a row comes from the uniform part of the batch, bool (R,): only there are statistics honest."""
+    """Rows that come from the uniform part of the batch, int64 (n,): only over them are statistics those of the pool."""
 
 
 class SimclrTerms(NamedTuple):

@@ -16,29 +16,39 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 class Augmentation:
     """How far views may stray from the image; every amount is drawn uniformly and separately for each image.
 
-    Mirroring is off in both presets: it turns one thing into another wherever left and right matter (characters, signs,
+    Mirroring is off in our own presets: it turns one thing into another wherever left and right matter (characters, signs,
     hands, most medical images), which costs far more than mirroring gains where they do not.
     """
 
-    rotation: float
+    rotation: float = 0.0
     """Degrees, either way."""
-    scale: tuple[float, float]
+    scale: tuple[float, float] = (1.0, 1.0)
     """Zoom; below 1 the image is enlarged, so that only a part of it is seen."""
-    stretch: float
+    stretch: float = 0.0
     """Relative change of width against height, either way; also how far it is sheared."""
-    shift: float
+    shift: float = 0.0
     """Share of the width, either way, along both axes."""
-    warp: float
+    whole: bool = False
+    """Shift by whole pixels, so that nothing is interpolated: a crop of the padded image."""
+    crop: tuple[float, float] = (1.0, 1.0)
+    """Share of the area that a random resized crop keeps; its width over its height is between 3/4 and 4/3."""
+    warp: float = 0.0
     """Smooth local displacement, share of the width."""
-    brightness: float
-    contrast: float
-    """Share of the full range and relative, either way."""
-    saturation: float
-    hue: float
+    jitter: float = 1.0
+    """Probability that brightness, exposure, contrast, saturation and hue change."""
+    brightness: float = 0.0
+    """Added, share of the full range, either way."""
+    exposure: float = 0.0
+    contrast: float = 0.0
+    """Factors, relative, either way."""
+    saturation: float = 0.0
+    hue: float = 0.0
     """Relative and in degrees, either way; colour images only."""
-    grey: float
+    grey: float = 0.0
     """Probability that colour is dropped."""
-    noise: float
+    blur: float = 0.0
+    """Probability of a Gaussian blur of 0.1 to 2 pixels in an image of 32 (more in larger ones, in proportion)."""
+    noise: float = 0.0
     """Standard deviation of the noise on each pixel, share of the full range, at most."""
     mirror: bool = False
     """Flip half of the views from left to right."""
@@ -47,11 +57,22 @@ class Augmentation:
         """The same, with mirroring."""
         return replace(self, mirror=True)
 
+    @property
+    def moves(self) -> bool:
+        """Whether anything but mirroring moves pixels."""
+        still = (0.0, (1.0, 1.0), 0.0, 0.0, (1.0, 1.0), 0.0)
+        return (self.rotation, self.scale, self.stretch, self.shift, self.crop, self.warp) != still
+
+    @property
+    def recolours(self) -> bool:
+        """Whether values of pixels change."""
+        amounts = (self.brightness, self.exposure, self.contrast, self.saturation, self.hue, self.grey, self.noise)
+        return any(amounts)
+
 
 WEAK = Augmentation(
-    rotation=10.0, scale=(0.9, 1.1), stretch=0.1, shift=0.06, warp=0.0, brightness=0.05, contrast=0.1,
-    saturation=0.1, hue=5.0, grey=0.0, noise=0.0,
-)  # fmt: skip
+    rotation=10.0, scale=(0.9, 1.1), stretch=0.1, shift=0.06, brightness=0.05, contrast=0.1, saturation=0.1, hue=5.0
+)
 """Small changes that nobody would call another thing; where answers or a good prior say what is alike."""
 
 STRONG = Augmentation(
@@ -60,10 +81,25 @@ STRONG = Augmentation(
 )  # fmt: skip
 """Where views are the main source of similarity."""
 
-PRESETS: Mapping[str, Augmentation] = MappingProxyType({"weak": WEAK, "strong": STRONG})
+SIMCLR = Augmentation(
+    crop=(0.08, 1.0), jitter=0.8, exposure=0.8, contrast=0.8, saturation=0.8, hue=72.0, grey=0.2, blur=0.5, mirror=True
+)
+"""Strong views of SimCLR and GPS-SSL (Chen et al. 2020, appendix A), for natural images."""
+
+MOBY_WEAK = Augmentation(shift=4 / 32, whole=True, mirror=True)
+"""Weak views of MoBYv2AL: flip, and a crop of the image padded by 4 pixels of 32."""
+
+FLIP = Augmentation(mirror=True)
+"""Mirroring alone: GPS-SSL's test of what a prior is worth without strong views."""
+
+PRESETS: Mapping[str, Augmentation] = MappingProxyType(
+    {"weak": WEAK, "strong": STRONG, "flip": FLIP, "simclr": SIMCLR, "moby-weak": MOBY_WEAK}
+)
 """By the names that recipes use."""
 
 _LUMA = (0.299, 0.587, 0.114)
+_RATIO = math.log(4 / 3)
+_BLUR = (0.1, 2.0)
 
 
 def views(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
@@ -77,13 +113,25 @@ def views(images: Tensor, augmentation: Augmentation, generator: torch.Generator
     Returns:
         float (B, C, S, S) in [0, 1]. What comes in from outside the image repeats its edge.
     """
-    moved = grid_sample(images, _grid(images, augmentation, generator), padding_mode="border", align_corners=False)
-    return _recoloured(moved, augmentation, generator).clamp(0.0, 1.0)
+    if augmentation.moves:
+        grid = _grid(images, augmentation, generator)
+        images = grid_sample(images, grid, padding_mode="border", align_corners=False)
+    elif augmentation.mirror:
+        flipped = _chosen(len(images), 0.5, images, generator)
+        images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
+    if augmentation.recolours:
+        images = _recoloured(images, augmentation, generator).clamp(0.0, 1.0)
+    return _blurred(images, augmentation.blur, generator) if augmentation.blur else images
 
 
 def _uniform(count: int, columns: int, like: Tensor, generator: torch.Generator) -> Tensor:
     """Draws in [-1, 1], (columns, count)."""
     return torch.rand(columns, count, device=like.device, generator=generator).mul(2.0).sub(1.0)
+
+
+def _chosen(count: int, probability: float, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Each with a probability, bool (count,)."""
+    return torch.rand(count, device=like.device, generator=generator) < probability
 
 
 def _grid(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
@@ -95,10 +143,17 @@ def _grid(images: Tensor, augmentation: Augmentation, generator: torch.Generator
     stretch, shear = 1.0 + draw[2] * augmentation.stretch, draw[3] * augmentation.stretch
     mirror = torch.where(draw[6] < 0, -1.0, 1.0) if augmentation.mirror else torch.ones_like(zoom)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    # Rows of rotation @ shear @ diag(zoom * stretch * mirror, zoom / stretch); shifts are in half-widths.
-    a, b = cos * zoom * stretch * mirror, (cos * shear - sin) * zoom / stretch
-    c, d = sin * zoom * stretch * mirror, (sin * shear + cos) * zoom / stretch
+    # Columns of rotation @ shear @ diag(zoom * stretch * mirror, zoom / stretch); shifts are in half-widths.
+    across, down = zoom * stretch * mirror, zoom / stretch
     shift = draw[4:6] * 2.0 * augmentation.shift
+    if augmentation.whole:
+        pixel = 2.0 / images.shape[-1]
+        shift = torch.round(shift / pixel) * pixel
+    if augmentation.crop != (1.0, 1.0):
+        width, height, place = _crop(images, augmentation.crop, generator)
+        across, down, shift = across * width, down * height, shift + place
+    a, b = cos * across, (cos * shear - sin) * down
+    c, d = sin * across, (sin * shear + cos) * down
     theta = torch.stack([a, b, shift[0], c, d, shift[1]], dim=1).view(-1, 2, 3)
     grid = affine_grid(theta, list(images.shape), align_corners=False)
     if augmentation.warp:
@@ -107,6 +162,16 @@ def _grid(images: Tensor, augmentation: Augmentation, generator: torch.Generator
         field = (fine @ coarse @ fine.T).permute(0, 2, 3, 1)
         grid = grid + field * (2.0 * augmentation.warp)
     return grid
+
+
+def _crop(images: Tensor, area: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """A random resized crop of each image: width and height (B,) as shares of the image, its middle (2, B) in half-widths."""
+    draw = _uniform(len(images), 4, images, generator)
+    low, high = area
+    kept = (low + high) / 2 + draw[0] * (high - low) / 2
+    ratio = torch.exp(draw[1] * _RATIO)
+    width, height = (kept * ratio).sqrt().clamp(max=1.0), (kept / ratio).sqrt().clamp(max=1.0)
+    return width, height, torch.stack([draw[2] * (1.0 - width), draw[3] * (1.0 - height)])
 
 
 def _bicubic(coarse: int, fine: int, device: torch.device) -> Tensor:
@@ -120,27 +185,33 @@ def _bicubic(coarse: int, fine: int, device: torch.device) -> Tensor:
 
 
 def _recoloured(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Contrast, brightness and noise, and for colour images saturation and hue: one affine colour map for each image."""
+    """Exposure, contrast, brightness and noise, and for colour images saturation and hue: one affine colour map for each
+    image.
+    """
     count, channels = images.shape[:2]
     draw = _uniform(count, 6, images, generator)
-    contrast = (1.0 + draw[0] * augmentation.contrast).view(-1, 1, 1, 1)
+    if augmentation.jitter < 1.0:
+        draw = draw * _chosen(count, augmentation.jitter, images, generator)
+    exposure = (1.0 + draw[5] * augmentation.exposure).view(-1, 1, 1, 1)
+    contrast = (1.0 + draw[0] * augmentation.contrast).view(-1, 1, 1, 1) * exposure
     offset = (draw[1] * augmentation.brightness).view(-1, 1, 1, 1)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    if channels == 3:
-        images = torch.einsum("bij,bjyx->biyx", _colour_matrices(draw[2:5], augmentation), images)
-    images = (images - mean) * contrast + mean + offset
+    if channels == 3 and (augmentation.saturation or augmentation.hue or augmentation.grey):
+        dropped = _chosen(count, augmentation.grey, images, generator)
+        images = torch.einsum("bij,bjyx->biyx", _colour_matrices(draw[2:4], dropped, augmentation), images)
+    images = images * contrast + (mean * (exposure - contrast) + offset)
     if augmentation.noise:
-        amount = ((draw[5] + 1.0) / 2.0 * augmentation.noise).view(-1, 1, 1, 1)
+        amount = torch.rand(count, 1, 1, 1, device=images.device, generator=generator) * augmentation.noise
         images = images + torch.randn(images.shape, device=images.device, generator=generator) * amount
     return images
 
 
-def _colour_matrices(draw: Tensor, augmentation: Augmentation) -> Tensor:
+def _colour_matrices(draw: Tensor, dropped: Tensor, augmentation: Augmentation) -> Tensor:
     """Saturation and hue as 3 x 3 matrices, (B, 3, 3): a turn around the grey axis, then a mix with the grey value."""
     device = draw.device
     saturation = 1.0 + draw[0] * augmentation.saturation
-    saturation = torch.where((draw[1] + 1.0) / 2.0 < augmentation.grey, torch.zeros_like(saturation), saturation)
-    angle = draw[2] * math.radians(augmentation.hue)
+    saturation = torch.where(dropped, torch.zeros_like(saturation), saturation)
+    angle = draw[1] * math.radians(augmentation.hue)
     cos, sin = torch.cos(angle).view(-1, 1, 1), torch.sin(angle).view(-1, 1, 1)
     eye = torch.eye(3, device=device)
     # Rodrigues' formula for the axis (1, 1, 1) / sqrt(3).
@@ -149,3 +220,16 @@ def _colour_matrices(draw: Tensor, augmentation: Augmentation) -> Tensor:
     luma = torch.tensor(_LUMA, device=device).expand(3, 3)
     s = saturation.view(-1, 1, 1)
     return (s * eye + (1.0 - s) * luma) @ turn
+
+
+def _blurred(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Some of the images under a Gaussian of their own width: two products with a matrix that mixes rows, or columns."""
+    side = images.shape[-1]
+    rows = _chosen(len(images), probability, images, generator).nonzero().squeeze(1)
+    low, high = (sigma * side / 32 for sigma in _BLUR)
+    sigma = low + (high - low) * torch.rand(len(rows), device=images.device, generator=generator)
+    places = torch.arange(side, device=images.device)
+    distance = (places[:, None] - places[None, :]).square()
+    mix = torch.exp(-distance / (2.0 * sigma.square().view(-1, 1, 1)))
+    mix = (mix / mix.sum(dim=2, keepdim=True)).unsqueeze(1)
+    return images.index_copy(0, rows, mix @ images.index_select(0, rows) @ mix.transpose(2, 3))

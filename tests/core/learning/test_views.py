@@ -8,12 +8,21 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torchvision.transforms.functional import gaussian_blur
 
-from pal_backend.core.learning.views import STRONG, WEAK, Augmentation, _bicubic, views
+from pal_backend.core.learning.views import (
+    FLIP,
+    MOBY_WEAK,
+    PRESETS,
+    SIMCLR,
+    STRONG,
+    WEAK,
+    Augmentation,
+    _bicubic,
+    views,
+)
 
-STILL = Augmentation(
-    rotation=0, scale=(1.0, 1.0), stretch=0, shift=0, warp=0, brightness=0, contrast=0, saturation=0, hue=0, grey=0, noise=0
-)  # fmt: skip
+STILL = Augmentation()
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -29,7 +38,7 @@ def smooth(channels: int, count: int = 1, side: int = 16) -> Tensor:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("augmentation", [WEAK, STRONG, STRONG.mirrored()])
+@pytest.mark.parametrize("augmentation", [*PRESETS.values(), STRONG.mirrored()])
 def test_views_keep_shape_and_range(channels: int, augmentation: Augmentation) -> None:
     """Grey and colour images come out as they came in, in [0, 1], without NaN."""
     images = torch.rand(8, channels, 12, 12, generator=generator())
@@ -61,7 +70,7 @@ def test_the_same_seed_gives_the_same_views() -> None:
     assert not torch.equal(first, other)
 
 
-def test_presets_never_mirror_and_mirroring_flips_half() -> None:
+def test_our_presets_never_mirror_and_mirroring_flips_half() -> None:
     """An image that rises to the right always does, unless mirroring is asked for."""
 
     def rising(augmentation: Augmentation) -> float:
@@ -112,3 +121,79 @@ def test_a_turn_of_hue_keeps_grey_and_moves_colour() -> None:
     red = torch.zeros(4, 3, 8, 8)
     red[:, 0] = 0.6
     assert float((views(red, turning, generator()) - red).abs().amax()) > 0.05
+
+
+def test_flipping_alone_gives_the_image_or_its_mirror_image_exactly() -> None:
+    """No pixel is interpolated."""
+    image = torch.rand(1, 3, 8, 8, generator=generator()).expand(40, 3, 8, 8)
+    seen = views(image, FLIP, generator())
+    plain, flipped = (seen == image).all(dim=(1, 2, 3)), (seen == image.flip(3)).all(dim=(1, 2, 3))
+    assert bool((plain | flipped).all())
+    assert 8 < int(flipped.sum()) < 32
+
+
+def test_a_crop_of_the_padded_image_moves_by_whole_pixels() -> None:
+    """Every row and column of the view is one of the image, up to 4 of 32 pixels away."""
+    image = torch.arange(32.0).div(32).expand(1, 1, 32, 32).expand(60, 1, 32, 32)
+    seen = views(image, dataclasses.replace(MOBY_WEAK, mirror=False), generator())
+    moved = ((seen[:, 0, 16, 16] - image[:, 0, 16, 16]) * 32).round(decimals=3)
+    assert set(moved.tolist()) <= set(range(-4, 5))
+    assert len(set(moved.tolist())) > 6
+
+
+def test_random_resized_crops_keep_the_share_of_the_area_asked_for() -> None:
+    """The slopes of a rising image tell width and height of each crop: areas in the range, ratios within 3/4 to 4/3."""
+    side = 32
+    across = torch.linspace(0, 1, side).expand(side, side)
+    image = torch.stack([across, across.T, across * 0]).expand(400, 3, side, side)
+    seen = views(image, Augmentation(crop=(0.25, 0.5)), generator())
+    width = (seen[:, 0, 16, 20] - seen[:, 0, 16, 10]) * (side - 1) / 10
+    height = (seen[:, 1, 20, 16] - seen[:, 1, 10, 16]) * (side - 1) / 10
+    area, ratio = width * height, width / height
+    assert 0.249 < float(area.min()) < 0.26
+    assert 0.48 < float(area.max()) < 0.501
+    assert 0.749 < float(ratio.min()) < 0.78
+    assert 1.28 < float(ratio.max()) < 1.334
+
+
+def test_jitter_leaves_alone_as_many_images_as_it_should() -> None:
+    """With probability .8 a fifth of the views keep their colours."""
+    image = smooth(3, 500)
+    seen = views(image, Augmentation(jitter=0.8, exposure=0.4, contrast=0.4, saturation=0.4, hue=36.0), generator())
+    untouched = ((seen - image).abs().amax(dim=(1, 2, 3)) < 1e-6).float().mean()
+    assert 0.14 < float(untouched) < 0.26
+
+
+def test_exposure_multiplies_and_contrast_keeps_the_mean() -> None:
+    """The formulas of torchvision's brightness and contrast factors, before anything is cut off at black and white."""
+    image = smooth(1, 50) * 0.5
+    lighter = views(image, Augmentation(exposure=0.3), generator())
+    factor = lighter / image
+    torch.testing.assert_close(factor, factor[:, :, :1, :1].expand_as(factor), atol=1e-4, rtol=0)
+    assert 0.69 < float(factor.min()) < 0.75
+    assert 1.25 < float(factor.max()) < 1.31
+    harder = views(image, Augmentation(contrast=0.3), generator())
+    torch.testing.assert_close(harder.mean(dim=(1, 2, 3)), image.mean(dim=(1, 2, 3)), atol=1e-5, rtol=0)
+    assert float((harder - image).abs().max()) > 0.02
+
+
+def test_blur_matches_torchvision_inside_the_image() -> None:
+    """A point spreads as a Gaussian of some width between 0.1 and 2 pixels, half of the images staying sharp."""
+    point = torch.zeros(300, 1, 32, 32)
+    point[:, 0, 16, 16] = 1.0
+    seen = views(point, Augmentation(blur=0.5), generator())
+    blurred = seen[:, 0, 16, 16] < 1.0
+    assert 0.4 < float(blurred.float().mean()) < 0.6
+    one = seen[blurred][int(seen[blurred, 0, 16, 16].argmin())]
+    sigma = float((-1.0 / (2.0 * torch.log(one[0, 16, 17] / one[0, 16, 16]))).sqrt())
+    reference = gaussian_blur(point[0], [31, 31], [sigma, sigma])
+    torch.testing.assert_close(one, reference, atol=1e-4, rtol=0)
+    assert 1.5 < sigma < 2.0
+
+
+def test_grey_views_come_as_often_as_asked() -> None:
+    """SimCLR's strong views lose their colour one time in five."""
+    image = torch.rand(1, 3, 16, 16, generator=generator()).expand(500, 3, 16, 16)
+    seen = views(image, SIMCLR, generator())
+    grey = ((seen.amax(dim=1) - seen.amin(dim=1)).amax(dim=(1, 2)) < 1e-5).float().mean()
+    assert 0.14 < float(grey) < 0.26
