@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pal_backend.core.vocabulary import Annotation
 from pal_backend.pool_index import load_images, load_samples
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 GIVEN = "given"
 """Recipe of a version that no training made: PCA of the resized pixels."""

@@ -23,7 +23,7 @@ from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.pool_index import load_images, load_samples
 from pal_backend.store.projects import Project
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 from worker.bootstrap import Workshop
 
 log = logging.getLogger(__name__)
