@@ -17,7 +17,7 @@ from pal_backend.core.learning.training import Trained
 from pal_backend.coverage import GIVEN, Given
 from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 
 @dataclass(frozen=True, eq=False)
