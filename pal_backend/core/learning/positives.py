@@ -106,7 +106,9 @@ def _radii(distances: NDArray[np.float32], rule: NeighbourRule) -> NDArray[np.fl
     if rule.radius == "":
         return np.full(len(distances), np.inf, np.float32)
     if rule.radius == "adaptive":
-        means: NDArray[np.float32] = distances[:, :ADAPTIVE_NEIGHBOURS].mean(axis=1, dtype=np.float64).astype(np.float32)
+        means: NDArray[np.float32] = (
+            distances[:, :ADAPTIVE_NEIGHBOURS].mean(axis=1, dtype=np.float64).astype(np.float32)
+        )
         return means
     if isinstance(rule.radius, str) or not rule.radius > 0:
         raise ValueError(f"radius is {rule.radius!r}; expected adaptive, a number above 0 or nothing")
