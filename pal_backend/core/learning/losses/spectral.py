@@ -144,7 +144,7 @@ def _products(Z: Tensor, i: Tensor, j: Tensor) -> Tensor:
 def _quartic(U: Tensor) -> Tensor:
     """Sum over all rows of (z_i . z_j)^2, through the smaller of the two Gram matrices, which have the same norm."""
     n, K = U.shape
-    return gram(U if K <= n else U.T).square().sum()
+    return gram(U if n >= K else U.T).square().sum()
 
 
 def _some(U: Tensor, least: int) -> Tensor:
