@@ -57,7 +57,7 @@ class Run:
     """A training under way."""
 
     images: Tensor
-    """uint8 (N, S, S, C) on the device: small images fit, and fetching a batch is one indexing."""
+    """uint8 (N, S, S, C), or features float32 (N, D), on the device: small images fit, and fetching a batch is one indexing."""
     graph: TrainingGraph
     settings: TrainingSettings
     model: Model
@@ -72,7 +72,7 @@ class Run:
     @classmethod
     def start(
         cls,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | NDArray[np.float32],
         graph: TrainingGraph,
         settings: TrainingSettings,
         device: torch.device,
@@ -145,15 +145,14 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
-        seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
-        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
+        seen = self._seen(drawn.nodes)
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
         with (
             self._own_randomness(),
             statistics_of(self.model.network, uniform),
             torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
         ):
-            embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+            embeddings = self.model(seen)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
         terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
@@ -165,6 +164,14 @@ class Run:
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
         positives = float((edges.weights > 0).sum()) / len(seen)
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
+
+    def _seen(self, nodes: NDArray[np.int64]) -> Tensor:
+        """Views of samples, all first views before all second ones."""
+        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
+        if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
+            return batch.repeat(VIEWS, 1)
+        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+        return drawn.contiguous(memory_format=torch.channels_last)
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
@@ -211,7 +218,9 @@ class Run:
             self.refreshed = True
 
 
-def _digest(images: NDArray[np.uint8], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning) -> str:
+def _digest(
+    images: NDArray[np.uint8] | NDArray[np.float32], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning
+) -> str:
     """Of everything that decides what a training gives."""
     digest = hashlib.sha256(f"{settings.decisive}|{tuning}|{images.shape}".encode())
     for part in (images, graph.prior.data, graph.prior.indices, graph.prior.indptr, graph.pairs, graph.signed):
