@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from pal_backend.core.learning.batches import Batch, epoch
 from pal_backend.core.learning.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
+from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
 from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
@@ -55,7 +57,7 @@ class Run:
     """A training under way."""
 
     images: Tensor
-    """uint8 (N, S, S, C) on the device: small images fit, and fetching a batch is one indexing."""
+    """uint8 (N, S, S, C), or features float32 (N, D), on the device: small images fit, and fetching a batch is one indexing."""
     graph: TrainingGraph
     settings: TrainingSettings
     model: Model
@@ -70,7 +72,7 @@ class Run:
     @classmethod
     def start(
         cls,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | NDArray[np.float32],
         graph: TrainingGraph,
         settings: TrainingSettings,
         device: torch.device,
@@ -84,6 +86,7 @@ class Run:
         initial = torch.Generator().manual_seed(settings.seed)
         network = backbone(images.shape[-1], images.shape[1], initial)
         model = Model(network, tuning, settings.embedding, initial)
+        take_over(model.network)
         warm = warm_start is not None and model.restore(warm_start)
         model.to(device).to(memory_format=torch.channels_last)
         return cls(
@@ -142,13 +145,16 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
-        seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+        seen = self._seen(drawn.nodes)
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
+        with (
+            self._own_randomness(),
+            statistics_of(self.model.network, uniform),
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+        ):
+            embeddings = self.model(seen)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
         terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]
@@ -158,6 +164,22 @@ class Run:
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
         positives = float((edges.weights > 0).sum()) / len(seen)
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
+
+    def _seen(self, nodes: NDArray[np.int64]) -> Tensor:
+        """Views of samples, all first views before all second ones."""
+        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
+        if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
+            return batch.repeat(VIEWS, 1)
+        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+        return drawn.contiguous(memory_format=torch.channels_last)
+
+    @contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Dropout draws from torch's global state and from nowhere else: for this step it follows from seed and step."""
+        device = self.images.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.place.step)
+            yield
 
     def checkpoint(self) -> bytes:
         """All of it, as a file."""
@@ -196,7 +218,9 @@ class Run:
             self.refreshed = True
 
 
-def _digest(images: NDArray[np.uint8], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning) -> str:
+def _digest(
+    images: NDArray[np.uint8] | NDArray[np.float32], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning
+) -> str:
     """Of everything that decides what a training gives."""
     digest = hashlib.sha256(f"{settings.decisive}|{tuning}|{images.shape}".encode())
     for part in (images, graph.prior.data, graph.prior.indices, graph.prior.indptr, graph.pairs, graph.signed):
