@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.graph import Root, SimilarityGraph
-from pal_backend.core.inference import Answered, Walk, fill, spread, without_itself
+from pal_backend.core.inference import Answered, fill, spread, without_itself
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
     answer_log_odds,
@@ -37,8 +37,6 @@ LEAST_MERGE = 0.004
 """Least prior chance that two groups are one."""
 FOLLOWED = 200
 """Samples whose influence is worked out."""
-LOOK = 1000
-"""Samples looked at to set the chance of "none of them"."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     q = known.inverse(answered.tolist())
     groups = founded(graph)
     grouped = np.asarray([graph.component[name] in groups for name in names], bool)
-    cover = _cover(walk, answered, q, grouped)
+    cover = _cover(known, answered, q, grouped)
     found = _settle(graph, names, groups, q, cover)
     field = spread(walk, answered, q, found.both[:, :-1])
     sharp = _sharp(field, found.dials)
@@ -210,10 +208,10 @@ class _Settled:
     dials: Dials
 
 
-def _cover(walk: Walk, answered: Ints, q: Floats, grouped: NDArray[np.bool_]) -> Floats:
-    """How far known groups reach, (n,) for about :data:`LOOK` samples: the chance to end at a sample that is in one."""
+def _cover(known: Answered, answered: Ints, q: Floats, grouped: NDArray[np.bool_]) -> Floats:
+    """How far known groups reach, (n,) for some samples all over the pool: the chance to end at one that is in a group."""
     mass = fill(q, grouped.astype(np.float64)[:, None], np.flatnonzero(~grouped))
-    return spread(walk, answered, q, mass)[:: max(1, walk.size // LOOK), 0].astype(np.float64)
+    return known.glance(answered.tolist(), (q @ mass)[:, 0]).astype(np.float64)
 
 
 def _settle(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from pal_backend.core.neighbours import Space
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind, in_time
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind, in_time, moment
 
 
 class Learner:
@@ -45,6 +46,7 @@ class Learner:
         self._strategy = named_strategy(strategy)
         self._seed = seed
         self._answers: dict[AnnotationKey, tuple[Answer, ...]] = {}
+        self._ordered: list[Answer] = []
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
         self._calibration = (1.0, 0.0)
@@ -59,7 +61,7 @@ class Learner:
     @property
     def answers(self) -> int:
         """Number of answers held, "unsure" ones included."""
-        return sum(len(some) for some in self._answers.values())
+        return len(self._ordered)
 
     @property
     def graph(self) -> SimilarityGraph:
@@ -74,6 +76,7 @@ class Learner:
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
         self._answers = _newest(answers)
+        self._ordered = in_time(answer for some in self._answers.values() for answer in some)
         self._fold()
 
     def update(self, put: Iterable[Answer], withdrawn: Iterable[AnnotationKey]) -> None:
@@ -82,16 +85,17 @@ class Learner:
         What is older than the answers already held of an annotation is ignored.
         """
         for key in withdrawn:
-            self._answers.pop(key, None)
+            self._replace(key, ())
         for key, some in _newest(put).items():
             held = self._answers.get(key)
             if held is None or some[0].updated_at >= held[0].updated_at:
-                self._answers[key] = some
+                self._replace(key, some)
         self._fold()
 
     def move_to(self, space: Space) -> None:
         """Go on in another space (a new model version); answers, and the groups they found, are kept."""
         self._space = space
+        _ = space.smoother  # made now, so that no answer waits for it
         self._known = Answered(space.walk)
         self._current = None
         self._folded = []
@@ -146,7 +150,7 @@ class Learner:
             state,
             scored,
             made,
-            self._all,
+            self._ordered,
             kind=kind,
             count=count,
             size=candidates,
@@ -160,10 +164,16 @@ class Learner:
 
     def quality(self) -> Quality:
         """How good the groups are by the checks so far, what more answers are worth, and what each stopping rule says."""
-        return quality_of(self._space, self._graph, self.beliefs, list(self._all()))
+        return quality_of(self._space, self._graph, self.beliefs, self._ordered)
 
-    def _all(self) -> Iterator[Answer]:
-        return (answer for some in self._answers.values() for answer in some)
+    def _replace(self, key: AnnotationKey, some: tuple[Answer, ...]) -> None:
+        """Put these answers in the place of those held of an annotation."""
+        for answer in self._answers.pop(key, ()):
+            del self._ordered[bisect_left(self._ordered, moment(answer), key=moment)]
+        for answer in some:
+            insort(self._ordered, answer, key=moment)
+        if some:
+            self._answers[key] = some
 
     def _fold(self) -> None:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
@@ -172,7 +182,7 @@ class Learner:
         only. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
         such number.
         """
-        ordered = in_time(self._all())
+        ordered = self._ordered
         base = checkpoint(len(ordered))
         held = len(self._folded)
         if held < base or ordered[:held] != self._folded:

@@ -98,18 +98,21 @@ _ALL = (
         source="Bardes et al. 2022 (arXiv 2105.04906), section 4, with the graph of Cabannes et al. 2023",
         objective="vicreg",
         repulsion=1.0,
+        importance=True,
     ),
     Recipe(
         name="spectral",
         about="Squared VICReg, whose optimum is the leading eigenvectors of the signed graph: PAL's own loss.",
         source="Cabannes et al. 2023 (arXiv 2303.15256), on VICReg of Bardes et al. 2022",
         objective="vicreg2",
+        importance=True,
     ),
     Recipe(
         name="scl",
         about="Spectral contrastive loss on the signed graph; the same optimum as spectral, from pairs instead of covariances.",
         source="HaoChen et al. 2021 (arXiv 2106.04156), section 3.2, with the graph of Cabannes et al. 2023",
         objective="scl",
+        importance=True,
     ),
     Recipe(
         name="gps-simclr",
@@ -127,6 +130,7 @@ _ALL = (
         prior=1.0,
         repulsion=1.0,
         shares=_GUIDED,
+        importance=True,
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})

@@ -186,8 +186,11 @@ class Question:
         return Purpose.VERIFY if candidate in self.checks else self.purpose
 
 
+def moment(answer: Answer) -> tuple[int, AnnotationKey, Pair]:
+    """The place of an answer in the one order in which they are folded, that in which people gave them."""
+    return answer.updated_at, answer.annotation, answer.pair
+
+
 def in_time(answers: Iterable[Answer]) -> list[Answer]:
-    """The answers in the one order in which they are folded, that in which people gave them: by (updated_at, annotation,
-    pair).
-    """
-    return sorted(answers, key=lambda answer: (answer.updated_at, answer.annotation, answer.pair))
+    """The answers by :func:`moment`."""
+    return sorted(answers, key=moment)

@@ -31,7 +31,8 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     # what people could not tell is asked less and less, and each time with somebody else
     vain = np.zeros(len(scores))
     np.add.at(vain, pairs, times[:, None])
-    scores *= 0.5**vain
+    tried = np.flatnonzero(vain)
+    scores[tried] *= 0.5 ** vain[tried]
     if not state.groups:
         return _first(state, scores, vain)
     answered = state.beliefs.answered
@@ -39,11 +40,11 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
     short = np.argpartition(-scores, most - 1)[:most]
     short = short[np.lexsort((state.space.order[short], -scores[short]))]
+    likeliest = np.argsort(-state.beliefs.probabilities[short, :-1], axis=1, kind="stable")[:, :LIKELIEST]
     rows = []
-    for row in short.tolist():
-        partner = _partner(state, row)
-        if partner >= 0:
-            rows.append((row, partner, float(scores[row])))
+    for row, score, groups in zip(short.tolist(), scores[short].tolist(), likeliest.tolist(), strict=True):
+        partners = (state.representative(group, row) for group in groups)
+        rows += [(row, partner, score) for partner in itertools.islice((p for p in partners if p >= 0), 1)]
     return Candidates.of(rows + _merges(state) + _seams(state))
 
 
@@ -60,16 +61,6 @@ def _first(state: State, scores: Floats, vain: Floats) -> Candidates:
         allowed[near] = False
     rows = np.flatnonzero(allowed)
     return Candidates(rows, np.full(len(rows), anchor, np.int64), scores[rows])
-
-
-def _partner(state: State, row: int) -> int:
-    """A representative of the likeliest group that can be asked; -1 if there is none."""
-    known = state.beliefs.probabilities[row, :-1]
-    for group in np.argsort(-known, kind="stable")[:LIKELIEST].tolist():
-        other = state.representative(group, row)
-        if other >= 0:
-            return other
-    return -1
 
 
 def _merges(state: State) -> list[tuple[int, int, float]]:

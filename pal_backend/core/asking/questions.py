@@ -52,8 +52,8 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
 
 
 def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
-    known = state.beliefs.probabilities[:, :-1].astype(np.float32)
-    p = np.einsum("k,nk->n", known[anchor], known[list(rows)], dtype=np.float64)
+    known = state.beliefs.probabilities[[anchor, *rows], :-1]
+    p = np.einsum("k,nk->n", known[0], known[1:], dtype=np.float64)
     return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
 
 

@@ -29,16 +29,15 @@ def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable
     keep = np.ones(len(space.sample_ids))
     for row in sorted(open_rows):
         _spend(keep, space, row)
-    ids = space.sample_ids
-    order = sorted(range(len(candidates.left)), key=lambda m: (ids[candidates.left[m]], ids[candidates.right[m]]))
+    order = np.lexsort((space.order[candidates.right], space.order[candidates.left]))
     left, scores = candidates.left[order], candidates.scores[order]
     chosen: list[int] = []
-    while order and len(chosen) < count:
+    while len(order) and len(chosen) < count:
         now = scores * keep[left]
         best = int(now.argmax())
         if now[best] <= 0.0:
             break
-        chosen.append(order[best])
+        chosen.append(int(order[best]))
         _spend(keep, space, int(left[best]))
     return chosen
 

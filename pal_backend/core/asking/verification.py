@@ -12,7 +12,7 @@ nobody can tell it apart; a screen of checks alone would be ticked from habit, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,17 +57,14 @@ class Budget:
     again: int
 
     @classmethod
-    def of(cls, answers: Iterable[Answer], open_questions: Sequence[Question], wanted: int) -> Budget:
+    def of(cls, answers: Sequence[Answer], open_questions: Sequence[Question], wanted: int) -> Budget:
         """From the answers held, the open questions and the number of pairs about to be asked."""
-        held, total, tries = set[SampleId](), 0, 0
-        for answer in answers:
-            total += 1
-            if answer.purpose is Purpose.VERIFY:
-                held.add(answer.candidate)
-                tries += 1
+        total, verify = len(answers), Purpose.VERIFY
         if total < FIRST_ANSWERS:
             return cls(0, 0)
-        again = tries - len(held)
+        tried = [answer.candidate for answer in answers if answer.purpose is verify]
+        held = set(tried)
+        again = len(tried) - len(held)
         for question in open_questions:
             total += len(question.candidates)
             again += sum(sample in held for sample in question.checked)
@@ -81,7 +78,7 @@ def mix_in(
     state: State,
     scored: Candidates,
     made: Sequence[Question],
-    answers: Callable[[], Iterable[Answer]],
+    answers: Sequence[Answer],
     *,
     kind: QuestionKind,
     count: int,
@@ -95,7 +92,7 @@ def mix_in(
         state: with the open questions.
         scored: what the strategy proposed.
         made: what became of it, best first.
-        answers: gives all answers held.
+        answers: all that are held.
         kind: one pair, or a screen.
         count: at most so many.
         size: candidates of a screen.
@@ -103,7 +100,7 @@ def mix_in(
         rng: draws the samples.
     """
     pairs = count * (size if kind is QuestionKind.SCREEN else 1)
-    budget = Budget.of(answers(), open_questions, pairs) if state.groups > 1 else Budget(0, 0)
+    budget = Budget.of(answers, open_questions, pairs) if state.groups > 1 else Budget(0, 0)
     draws = [*_again(state, answers, budget.again), *_fresh(state, budget.fresh, rng)][:count]
     if not draws:
         return list(made)
@@ -132,12 +129,12 @@ def unresolved(checks: Checks, group: Ints, after: Ints) -> NDArray[np.bool_]:
     return np.asarray((balance < 1) & (balance > lowest) & (checks.tries < MOST_TRIES))
 
 
-def _again(state: State, answers: Callable[[], Iterable[Answer]], most: int) -> list[Draw]:
+def _again(state: State, answers: Sequence[Answer], most: int) -> list[Draw]:
     """Checks to be asked about again, oldest first, but for those that are open."""
     if not most:
         return []
     beliefs = state.beliefs
-    checks = Checks.of(answers(), state.space, beliefs)
+    checks = Checks.of(answers, state.space, beliefs)
     group, after = (p[:, :-1].argmax(axis=1) for p in (beliefs.own[checks.at], beliefs.probabilities[checks.rows]))
     open_samples = {sample for pair in state.open_pairs for sample in pair}
     found: list[Draw] = []

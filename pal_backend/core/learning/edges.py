@@ -39,5 +39,10 @@ def pairs(i: Tensor, j: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tens
 
 
 def attractive(g: Tensor) -> Tensor:
-    r"""The sum of positive entries, :math:`\sum G^+`, shape (); never 0, so that it may stand below a sum that is."""
-    return g.clamp(min=0).sum().clamp(min=torch.finfo(g.dtype).tiny)
+    r"""The sum of positive entries, :math:`\sum G^+`, shape (); infinite if there is none: what is divided by it is 0.
+
+    >>> attractive(torch.tensor([2.0, -5.0, 1.0])), attractive(torch.tensor([-5.0]))
+    (tensor(3.), tensor(inf))
+    """
+    total = g.clamp(min=0).sum()
+    return torch.where(total > 0, total, torch.inf)

@@ -145,13 +145,8 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
-        if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
-            seen = batch.repeat(VIEWS, 1)
-        else:
-            varied = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
-            seen = varied.contiguous(memory_format=torch.channels_last)
-        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
+        seen = self._seen(drawn.nodes)
+        uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
         with (
             self._own_randomness(),
             statistics_of(self.model.network, uniform),
@@ -169,6 +164,14 @@ class Run:
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
         positives = float((edges.weights > 0).sum()) / len(seen)
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
+
+    def _seen(self, nodes: NDArray[np.int64]) -> Tensor:
+        """Views of samples, all first views before all second ones."""
+        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
+        if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
+            return batch.repeat(VIEWS, 1)
+        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+        return drawn.contiguous(memory_format=torch.channels_last)
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:

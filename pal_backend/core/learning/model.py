@@ -115,7 +115,8 @@ def pack(model: Model, images: Tensor) -> tuple[bytes, NDArray[np.float32]]:
 def embed(
     weights: bytes, images: NDArray[np.uint8] | NDArray[np.float32], *, backbone: MakeBackbone, device: torch.device
 ) -> NDArray[np.float32]:
-    """Features, float32 (N, D), of images, uint8 (N, S, S, C) or given features, under weights that :func:`pack` made.
+    """Features, float32 (N, D), of images, uint8 (N, S, S, C), or features, float32 (N, D'), under weights that
+    :func:`pack` made.
 
     Raises:
         ValueError: the weights are damaged, or belong to another backbone or another number of channels.

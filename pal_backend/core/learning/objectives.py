@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from pal_backend.core.learning.losses.simclr import simclr
+from pal_backend.core.learning.losses.simclr import simclr_terms
+from pal_backend.core.learning.losses.spectral import scl, vicreg2
+from pal_backend.core.learning.losses.vicreg import vicreg
 from pal_backend.core.recipes import Recipe
 from pal_backend.errors import InputError
 
@@ -36,29 +38,29 @@ class GraphBatch(NamedTuple):
     """Rows that come from the uniform part of the batch, int64 (n,): only over them are statistics those of the pool."""
 
 
-class SimclrTerms(NamedTuple):
-    """SimCLR has no parts."""
-
-    loss: Tensor
-
-
 Objective = Callable[[Tensor, GraphBatch, Recipe], Terms]
 
 
 def _simclr(Z: Tensor, graph: GraphBatch, recipe: Recipe) -> Terms:
-    return SimclrTerms(
-        simclr(
-            Z,
-            graph.i,
-            graph.j,
-            graph.weight,
-            temperature=recipe.temperature,
-            repulsion=recipe.repulsion,
-        )
-    )
+    # Its repulsion runs over all rows: what is more often in a batch is more often a negative, and also an anchor.
+    return simclr_terms(Z, graph.i, graph.j, graph.weight, temperature=recipe.temperature, repulsion=recipe.repulsion)
 
 
-OBJECTIVES: Mapping[str, Objective] = MappingProxyType({"simclr": _simclr})
+def _vicreg(Z: Tensor, graph: GraphBatch, recipe: Recipe) -> Terms:
+    return vicreg(Z, graph.i, graph.j, graph.weight, uniform=graph.uniform, repulsion=recipe.repulsion)
+
+
+def _vicreg2(Z: Tensor, graph: GraphBatch, recipe: Recipe) -> Terms:
+    return vicreg2(Z, graph.i, graph.j, graph.weight, uniform=graph.uniform)
+
+
+def _scl(Z: Tensor, graph: GraphBatch, recipe: Recipe) -> Terms:
+    return scl(Z, graph.i, graph.j, graph.weight, uniform=graph.uniform)
+
+
+OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
+    {"simclr": _simclr, "vicreg": _vicreg, "vicreg2": _vicreg2, "scl": _scl}
+)
 """Every loss of ``losses/``, by the name that recipes use."""
 
 

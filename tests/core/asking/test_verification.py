@@ -103,7 +103,7 @@ def test_every_sample_is_as_likely_to_be_drawn() -> None:
             learner._state(()),
             Candidates.of([]),
             [],
-            lambda: held,
+            held,
             kind=QuestionKind.PAIR,
             count=4,
             size=8,

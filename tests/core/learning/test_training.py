@@ -3,70 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+import torch
 from safetensors.torch import load
+from scipy import sparse
+from torch import nn
 
-from pal_backend.core.learning.graph import TrainingGraph, build_training_graph
+from pal_backend.core.learning.backbones import Tuning, small
 from pal_backend.core.learning.pixels import pca_features
-from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained, embed, train
-from pal_backend.core.neighbours import build_space
-from pal_backend.core.recipes import DEFAULT
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict
-
-SIDE = 12
-KINDS = np.arange(48) % 2
-IDS = [f"{n:016x}" for n in range(48)]
-QUICK = TrainingSettings.of(dataclasses.replace(DEFAULT, augmentation="weak"), epochs=3, batch=32, device="cpu")
-
-
-def bars() -> NDArray[np.uint8]:
-    """Upright and lying bars in random places and brightness, uint8 (48, 12, 12, 1)."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 60, (48, SIDE, SIDE, 1), np.uint8)
-    for image, kind in zip(images, KINDS, strict=True):
-        start, light = int(rng.integers(2, SIDE - 4)), int(rng.integers(120, 255))
-        if kind:
-            image[:, start : start + 2] = light
-        else:
-            image[start : start + 2] = light
-    return images
-
-
-IMAGES = bars()
-
-
-def true_answers(count: int) -> list[Answer]:
-    """True answers on random pairs."""
-    rng = np.random.default_rng(1)
-    found = []
-    for number in range(count):
-        i, j = rng.choice(48, 2, replace=False)
-        verdict = Verdict.SAME if KINDS[i] == KINDS[j] else Verdict.DIFFERENT
-        found.append(Answer(AnnotationKey("d", number), Pair.of(IDS[i], IDS[j]), verdict, "x"))
-    return found
-
-
-def graph(answers: int = 30) -> TrainingGraph:
-    """The graph of some true answers, with the prior of the pixels."""
-    return build_training_graph(build_space(IDS, pca_features(IMAGES, 10), k=5), true_answers(answers))
+from pal_backend.core.recipes import RECIPES
+from tests.core.learning.tiny import IMAGES, QUICK, graph, separation
 
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:
     """One short training."""
     return train(IMAGES, graph(), QUICK)
-
-
-def separation(features: NDArray[np.float32]) -> float:
-    """Mean distance between kinds over mean distance within, above 1 where kinds lie apart."""
-    distances = np.linalg.norm(features[:, None] - features[None], axis=2)
-    same = KINDS[:, None] == KINDS[None]
-    return float(distances[~same].mean() / distances[same & ~np.eye(48, dtype=bool)].mean())
 
 
 def test_features_of_all_images_come_out_scaled(trained: Trained) -> None:
@@ -125,13 +82,77 @@ def test_a_warm_start_goes_on_from_the_weights(trained: Trained) -> None:
 
 
 def test_progress_is_told_after_every_epoch() -> None:
-    """Epoch, their number, loss, positives a row and speed, all of them plain numbers."""
+    """Epoch, their number, loss and its parts, positives a row, speed and the prior's precision, plain numbers for JSON."""
     told: list[dict[str, Any]] = []
     result = train(IMAGES, graph(), QUICK, progress=told.append)
     assert [(state["epoch"], state["of"]) for state in told] == [(1, 3), (2, 3), (3, 3)]
     assert [state["loss"] for state in told] == list(result.losses)
     assert all(state["images_per_second"] > 0 and state["positives"] >= 1 for state in told)
+    assert all(sum(state["parts"].values()) == pytest.approx(state["loss"]) for state in told)
+    assert all(0 < state["precision"] < 1 for state in told)
+    assert json.loads(json.dumps(told)) == told
     assert not result.stopped
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains_and_keeps_the_kinds_apart(name: str) -> None:
+    """Its loss stays finite and falls, and images of one kind end nearer to each other than untrained features had them."""
+    recipe = dataclasses.replace(RECIPES[name], augmentation="weak")
+    result = train(IMAGES, graph(60, recipe), dataclasses.replace(QUICK, recipe=recipe, epochs=12))
+    assert np.isfinite(result.losses).all()
+    assert result.losses[-1] < result.losses[0]
+    assert separation(result.features) > separation(train(IMAGES, graph(), QUICK, tuning=Tuning.FROZEN).features)
+
+
+def test_a_frozen_network_gives_its_features_as_they_come() -> None:
+    """No step is made: the features are those of the initial weights, and reading them back gives the same."""
+    result = train(IMAGES, graph(), QUICK, tuning=Tuning.FROZEN)
+    untrained = train(IMAGES, graph(), dataclasses.replace(QUICK, epochs=0))
+    assert np.array_equal(result.features, untrained.features)
+    assert result.history == ()
+    assert not result.stopped
+    np.testing.assert_allclose(embed(result.weights, IMAGES, device="cpu"), result.features, atol=1e-3)
+
+
+def test_a_head_learns_while_its_network_stays_as_it_is() -> None:
+    """Weights of the network are the initial ones to the last bit, the head is not the identity, and both embed again."""
+    result = train(IMAGES, graph(), QUICK, tuning=Tuning.HEAD)
+    tensors = load(result.weights)
+    initial = small(1, 12, torch.Generator().manual_seed(QUICK.seed)).state_dict()
+    assert all(torch.equal(tensors[f"network.{name}"], value) for name, value in initial.items())
+    assert not torch.equal(tensors["head.weight"], torch.eye(128))
+    np.testing.assert_allclose(embed(result.weights, IMAGES, device="cpu"), result.features, atol=1e-3)
+
+
+def test_features_made_elsewhere_can_be_trained_on() -> None:
+    """Rows of numbers in the place of images: a head on them learns from the graph."""
+    rows = pca_features(IMAGES, 10)
+
+    def given(channels: int, side: int, generator: torch.Generator) -> nn.Module:
+        network = nn.Identity()
+        network.features = channels
+        return network
+
+    result = train(rows, graph(60), dataclasses.replace(QUICK, epochs=20), backbone=given, tuning=Tuning.HEAD)
+    assert result.features.shape == (48, 10)
+    assert separation(result.features) > separation(rows / rows.std(axis=0))
+    np.testing.assert_allclose(embed(result.weights, rows, backbone=given, device="cpu"), result.features, atol=1e-3)
+
+
+def test_neighbours_are_taken_anew_from_the_network_being_trained() -> None:
+    """Every so many epochs, and not in the first: their features are asked for with one row for each image."""
+    asked: list[np.ndarray] = []
+    fresh = graph()
+
+    def positives(features: np.ndarray) -> sparse.csr_array:
+        asked.append(features)
+        return fresh.prior * 0 + sparse.csr_array((fresh.prior.data * 0 + 1, fresh.prior.indices, fresh.prior.indptr))
+
+    rule = dataclasses.replace(QUICK.recipe.neighbours, refresh=2)
+    recipe = dataclasses.replace(QUICK.recipe, neighbours=rule)
+    train(IMAGES, fresh, dataclasses.replace(QUICK, recipe=recipe, epochs=5), positives=positives)
+    assert [features.shape for features in asked] == [(48, 128)] * 2
+    assert not np.array_equal(asked[0], asked[1])
 
 
 def test_a_training_that_is_asked_to_stop_ends_and_says_so() -> None:

@@ -103,35 +103,29 @@ def simclr_terms(
     alike = (Zn.index_select(0, i[positive]) * Zn.index_select(0, j[positive])).sum(dim=1)
     attraction = -(P * alike).sum() / (temperature * count)
     more = (i[~positive], j[~positive], -repulsion * g[~positive])
-    total: Tensor = _LogDenominators.apply(Zn, anchors, more, temperature, block)
+    total: Tensor = _LogDenominators.apply(Zn / math.sqrt(temperature), anchors, more, block)
     spread = total / count
     return SimclrTerms(spread + attraction, attraction, spread)
 
 
 class _LogDenominators(torch.autograd.Function):
-    r"""Sum over anchors i of :math:`\log D_i`, with :math:`D_i = \sum_{k \ne i} a_{ik} E_{ik}`, :math:`E = e^{s / \tau}`.
+    r"""Sum over anchors i of :math:`\log D_i`, where :math:`D_i = \sum_{k \ne i} a_{ik} E_{ik}`, :math:`E = e^{z_i \cdot z_k}`.
 
     E is symmetric, so half of it is enough, and so is its gradient
-    :math:`\partial / \partial \hat z_i = \frac{1}{\tau} \sum_k E_{ik} (1 / D_i + 1 / D_k) \hat z_k`, which is therefore
-    worked out at once, square by square, instead of keeping R x R numbers for the backward pass. What the entries
-    with :math:`a_{ik} \ne 1` add is a sparse sum.
+    :math:`\partial / \partial z_i = \sum_k E_{ik} (1 / D_i + 1 / D_k) z_k`, which is therefore worked out at once,
+    square by square, instead of keeping R x R numbers for the backward pass. What the entries with
+    :math:`a_{ik} \ne 1` add is a sparse sum.
     """
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
-        Zn: Tensor,
-        anchors: Tensor,
-        more: tuple[Tensor, Tensor, Tensor],
-        temperature: float,
-        block: int,
+        ctx: FunctionCtx, Zs: Tensor, anchors: Tensor, more: tuple[Tensor, Tensor, Tensor], block: int
     ) -> Tensor:
-        Zs = Zn / math.sqrt(temperature)
         i, k, extra = more
         E_more = extra * (Zs.index_select(0, i) * Zs.index_select(0, k)).sum(dim=1).exp()
-        D = Zn.new_zeros(len(Zn)).index_add(0, i, E_more)
+        D = Zs.new_zeros(len(Zs)).index_add(0, i, E_more)
         kept: list[tuple[slice, slice, Tensor]] = []
-        keep = ctx.needs_input_grad[0] and len(Zn) ** 2 * Zn.element_size() <= 2 * _KEPT_BYTES  # type: ignore[attr-defined]
+        keep = ctx.needs_input_grad[0] and len(Zs) ** 2 * Zs.element_size() <= 2 * _KEPT_BYTES  # type: ignore[attr-defined]
         for rows, columns, E in _squares(Zs, block, fresh=keep):
             D[rows] += E.sum(dim=1)
             if rows != columns:
@@ -148,14 +142,14 @@ class _LogDenominators(torch.autograd.Function):
                     gradient[columns].addmm_(E.T, Zs[rows])
             C = (E_more * r[i])[:, None]
             gradient.index_add_(0, i, C * Zs.index_select(0, k)).index_add_(0, k, C * Zs.index_select(0, i))
-            ctx.save_for_backward(gradient.div_(math.sqrt(temperature)))
+            ctx.save_for_backward(gradient)
         return D[anchors].log().sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        return gradient * gradients[0], None, None, None, None
+        return gradient * gradients[0], None, None, None
 
 
 def _squares(Zs: Tensor, block: int, *, fresh: bool) -> Iterator[tuple[slice, slice, Tensor]]:

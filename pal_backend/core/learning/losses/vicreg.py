@@ -72,6 +72,7 @@ def vicreg(
         graph is that of Cabannes et al. 2023 (arXiv 2303.15256). The hinge is the second term of Eq. 4 of Hadsell et al.
         2006 (Dimensionality reduction by learning an invariant mapping).
 
+    >>> import torch
     >>> Z = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
     >>> terms = vicreg(Z, torch.tensor([0, 1]), torch.tensor([1, 0]), torch.ones(2))
     >>> [round(part.item(), 4) for part in terms]

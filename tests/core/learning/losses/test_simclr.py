@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from pal_backend.core.learning.losses.simclr import simclr
-
-
-def entries(G: NDArray[np.float64]) -> tuple[Tensor, Tensor, Tensor]:
-    """The entries of a dense matrix that are not zero."""
-    i, j = np.nonzero(G)
-    return torch.tensor(i), torch.tensor(j), torch.tensor(G[i, j])
+from pal_backend.core.learning.losses.simclr import simclr, simclr_terms
+from tests.core.learning.losses.dense import embeddings, entries, signed_graph, view_entries
 
 
 def by_formula(Z: NDArray[np.float64], G: NDArray[np.float64], tau: float, beta: float = 0.0) -> float:
@@ -34,18 +28,6 @@ def by_formula(Z: NDArray[np.float64], G: NDArray[np.float64], tau: float, beta:
         total = sum(positive.values())
         rows.append(-sum(g / total * math.log(math.exp(s[i, j]) / below) for j, g in positive.items()))
     return float(np.mean(rows)) if rows else 0.0
-
-
-def signed_graph(R: int, seed: int) -> NDArray[np.float64]:
-    """A random symmetric signed graph in which about half of the entries are zero."""
-    rng = np.random.default_rng(seed)
-    G = rng.normal(size=(R, R)) * (rng.random((R, R)) < 0.5)
-    return np.asarray(np.triu(G, 1) + np.triu(G, 1).T)
-
-
-def embeddings(R: int, K: int, seed: int) -> NDArray[np.float64]:
-    """Random embeddings."""
-    return np.random.default_rng(seed).normal(size=(R, K))
 
 
 @pytest.mark.parametrize(("tau", "value"), [(1.0, 0.5514447139), (0.2, 0.0133859017)])
@@ -165,3 +147,60 @@ def test_a_cannot_link_pushes_harder_than_an_ordinary_negative() -> None:
         moved = normalize(leaf.detach() - 0.05 * leaf.grad, dim=1)
         similarities.append(float(moved[0] @ moved[2]))
     assert similarities[1] < similarities[0]
+
+
+def test_matches_reference_nt_xent_of_lightly_with_gradient() -> None:
+    """On two views of twelve samples value and gradient are those of lightly's NTXentLoss."""
+    found = []
+    for ours in (True, False):
+        Z = torch.tensor(embeddings(24, 6, 15), requires_grad=True)
+        peer = pytest.importorskip("lightly.loss", reason="lightly is installed by `make test`").NTXentLoss(0.2)
+        loss = simclr(Z, *view_entries(12), temperature=0.2) if ours else peer(*Z.chunk(2))
+        loss.backward()
+        assert Z.grad is not None
+        found.append((loss.detach(), Z.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [2, 512])
+def test_gradient_matches_reference_differences(block: int) -> None:
+    """The gradient that is worked out in the forward pass is that of finite differences, cannot-links included."""
+    Z = torch.tensor(embeddings(7, 3, 16), requires_grad=True)
+    G = entries(signed_graph(7, 17))
+    assert torch.autograd.gradcheck(lambda Z: simclr(Z, *G, temperature=0.4, block=block), Z)
+
+
+def test_similarities_worked_out_again_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value and gradient do not depend on whether similarities are kept between the two walks."""
+    found = []
+    for limit in (0, 2**20):
+        monkeypatch.setattr("pal_backend.core.learning.losses.simclr._KEPT_BYTES", limit)
+        Z = torch.tensor(embeddings(11, 4, 18), requires_grad=True)
+        loss = simclr(Z, *entries(signed_graph(11, 19)), block=4)
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append((loss.detach(), Z.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
+def test_parts_add_up_and_uniform_similarities_closed_form() -> None:
+    """The loss is its two parts; with all embeddings equal they are -1/tau and 1/tau + ln(R - 1), with a finite gradient."""
+    Z = torch.ones(6, 3, dtype=torch.float64, requires_grad=True)
+    terms = simclr_terms(Z, *view_entries(3), temperature=0.5)
+    terms.loss.backward()  # type: ignore[no-untyped-call]
+    assert [part.item() for part in terms] == pytest.approx([math.log(5), -2.0, 2.0 + math.log(5)], abs=1e-12)
+    assert Z.grad is not None and Z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 0.01])
+def test_a_temperature_out_of_range_is_refused(temperature: float) -> None:
+    """What would overflow in the type of the embeddings is an error that names the bound."""
+    with pytest.raises(ValueError, match=r"expected at least 0\.0141"):
+        simclr(torch.randn(4, 2), *view_entries(2), temperature=temperature)
+
+
+def test_the_lowest_temperature_stays_finite_in_float32() -> None:
+    """At the bound, rows far apart and rows that are equal give the values of float64."""
+    Z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.01]])
+    single = simclr(Z, *view_entries(2), temperature=0.0142)
+    assert single.item() == pytest.approx(simclr(Z.double(), *view_entries(2), temperature=0.0142).item(), rel=1e-5)
