@@ -35,6 +35,8 @@ COMMANDS = (
     "doctor",
     "simulate",
     "strategies",
+    "train",
+    "evaluate",
     "rotate-media",
     "version",
 )

@@ -43,7 +43,7 @@ class Place:
     steps: int = 1
     """Expected in all; known after the first epoch is planned."""
     plan: dict[str, Any] = field(default_factory=dict)
-    """Random state from which the batches of the epoch under way were drawn."""
+    """Random state from which the batches of the epoch under way were drawn; empty between epochs."""
     sums: dict[str, float] = field(default_factory=dict)
     """Of the losses and positives of the epoch under way."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Run:
             keep()
         means = {name: value / len(batches) for name, value in place.sums.items()}
         place.history.append(means)
-        place.epoch, place.batch, place.sums = place.epoch + 1, 0, {}
+        place.epoch, place.batch, place.sums, place.plan = place.epoch + 1, 0, {}, {}
         return {
             "loss": means["loss"],
             "parts": {name: value for name, value in means.items() if name not in {"loss", "positives"}},
@@ -183,7 +183,7 @@ class Run:
 
     def checkpoint(self) -> bytes:
         """All of it, as a file."""
-        place = self.place if self.place.batch else replace(self.place, plan=dict(self.rng.bit_generator.state))
+        place = self.place if self.place.plan else replace(self.place, plan=dict(self.rng.bit_generator.state))
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser)
         tensors["noise"] = self.noise.get_state()
