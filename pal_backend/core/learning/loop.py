@@ -55,7 +55,7 @@ class Run:
     """A training under way."""
 
     images: Tensor
-    """uint8 (N, S, S, C) on the device: small images fit, and fetching a batch is one indexing."""
+    """uint8 (N, S, S, C), or features float32 (N, D), on the device: small images fit, and fetching a batch is one indexing."""
     graph: TrainingGraph
     settings: TrainingSettings
     model: Model
@@ -70,7 +70,7 @@ class Run:
     @classmethod
     def start(
         cls,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | NDArray[np.float32],
         graph: TrainingGraph,
         settings: TrainingSettings,
         device: torch.device,
@@ -143,9 +143,13 @@ class Run:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
         batch = floats(self.images[torch.from_numpy(drawn.nodes).to(device)])
-        seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
+        if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
+            seen = batch.repeat(VIEWS, 1)
+        else:
+            seen = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
+            seen = seen.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            embeddings = self.model(seen.contiguous(memory_format=torch.channels_last))
+            embeddings = self.model(seen)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
         uniform = torch.cat([torch.arange(drawn.uniform) + view * len(batch) for view in range(VIEWS)]).to(device)
@@ -196,7 +200,9 @@ class Run:
             self.refreshed = True
 
 
-def _digest(images: NDArray[np.uint8], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning) -> str:
+def _digest(
+    images: NDArray[np.uint8] | NDArray[np.float32], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning
+) -> str:
     """Of everything that decides what a training gives."""
     digest = hashlib.sha256(f"{settings.decisive}|{tuning}|{images.shape}".encode())
     for part in (images, graph.prior.data, graph.prior.indices, graph.prior.indptr, graph.pairs, graph.signed):

@@ -89,7 +89,9 @@ def features_of(model: Model, images: Tensor, block: int = 1024) -> Tensor:
 
 
 def floats(images: Tensor) -> Tensor:
-    """uint8 (B, S, S, C) to float (B, C, S, S) in [0, 1]."""
+    """uint8 (B, S, S, C) to float (B, C, S, S) in [0, 1]; features (B, D) stay as they are."""
+    if images.ndim == 2:
+        return images
     return images.permute(0, 3, 1, 2).float().div(255.0)
 
 
@@ -111,9 +113,9 @@ def pack(model: Model, images: Tensor) -> tuple[bytes, NDArray[np.float32]]:
 
 
 def embed(
-    weights: bytes, images: NDArray[np.uint8], *, backbone: MakeBackbone, device: torch.device
+    weights: bytes, images: NDArray[np.uint8] | NDArray[np.float32], *, backbone: MakeBackbone, device: torch.device
 ) -> NDArray[np.float32]:
-    """Features, float32 (N, D), of images, uint8 (N, S, S, C), under weights that :func:`pack` made.
+    """Features, float32 (N, D), of images, uint8 (N, S, S, C) or given features, under weights that :func:`pack` made.
 
     Raises:
         ValueError: the weights are damaged, or belong to another backbone or another number of channels.

@@ -49,7 +49,7 @@ class Trained:
 
 
 def train(
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | NDArray[np.float32],
     graph: TrainingGraph,
     settings: TrainingSettings,
     *,
@@ -67,7 +67,7 @@ def train(
     On the CPU the same arguments and number of threads give the same result to the last bit, interrupted or not.
 
     Args:
-        images: the pool.
+        images: the pool; or features made elsewhere, float32 (N, D), under :func:`.backbones.given` with HEAD.
         graph: what is alike.
         settings: how to train.
         backbone: makes the network.
@@ -121,7 +121,11 @@ def train(
 
 
 def embed(
-    weights: bytes, images: NDArray[np.uint8], *, backbone: MakeBackbone = small, device: str = "auto"
+    weights: bytes,
+    images: NDArray[np.uint8] | NDArray[np.float32],
+    *,
+    backbone: MakeBackbone = small,
+    device: str = "auto",
 ) -> NDArray[np.float32]:
     """Features, float32 (N, D), of images, uint8 (N, S, S, C), under weights that :func:`train` returned.
 
