@@ -43,9 +43,11 @@ environments:
 # label-studio-ml 1.0.9 pins a Flask with known holes; the adapter's tests run it on a current one.
 LABEL_STUDIO_ML := label-studio-ml==1.0.9 label-studio-tools==0.0.4 Flask==3.1.3 Werkzeug==3.1.9 \
 	itsdangerous==2.2.0 blinker==1.9.0 colorama==0.4.6
+# timm without its client for a model hub, which nothing here uses.
+TIMM := timm==1.0.31
 
-.venv/.ready-test: .venv/.ready
-	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML)
+.venv/.ready-test: .venv/.ready Makefile
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(TIMM)
 	@touch $@
 
 test: environments .venv/.ready-test
