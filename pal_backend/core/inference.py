@@ -28,9 +28,9 @@ Ints = NDArray[np.int64]
 
 LEAK = 0.05
 """Chance that the walk gives up at a step."""
-TOLERANCE = 3e-5
+TOLERANCE = 1e-4
 """Relative error to which a system is solved."""
-ROUGH = 3e-4
+ROUGH = 1e-3
 """The same for columns of Green's function, of which only a few entries are used."""
 LANES = 4
 """Columns are solved in multiples of so many."""
