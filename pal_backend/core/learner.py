@@ -106,16 +106,18 @@ class Learner:
         beliefs, graph, space = self.beliefs, self._graph, self._space
         number = {root: n for n, root in enumerate(graph.members)}
         components = np.full(len(space.sample_ids), -1, np.int32)
-        for row in beliefs.answered.tolist():
-            components[row] = number[graph.component[space.sample_ids[row]]]
-        cannot = sorted(sorted((number[a], number[b])) for a, b in graph.cannot)
+        components[beliefs.answered] = [
+            number[graph.component[space.sample_ids[row]]] for row in beliefs.answered.tolist()
+        ]
+        cannot = np.asarray([(number[a], number[b]) for a, b in graph.cannot], np.int32).reshape(-1, 2)
+        cannot.sort(axis=1)
         slope, intercept = self._calibration
         return Posterior(
             sample_ids=space.sample_ids,
             groups=beliefs.groups,
-            probabilities=beliefs.probabilities[:, :-1].astype(np.float32),
+            probabilities=beliefs.probabilities[:, :-1].copy(),
             components=components,
-            cannot=np.asarray(cannot, np.int32).reshape(-1, 2),
+            cannot=cannot[np.lexsort((cannot[:, 1], cannot[:, 0]))],
             slope=slope,
             intercept=intercept,
         )

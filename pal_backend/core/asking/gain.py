@@ -79,10 +79,12 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
 def _between(state: State, part: Ints, parts: int) -> Floats:
     """Annotations in vain between each two of some parts, (parts, parts), symmetric; ``part`` (N,) is -1 for none."""
     pairs, times = state.in_vain
+    found = np.zeros((parts, parts))
+    if not len(pairs):
+        return found
     mine = part[pairs]
     inside = (mine >= 0).all(axis=1)
     a, b = mine[inside].T
-    found = np.zeros((parts, parts))
     np.add.at(found, (a, b), times[inside])
     np.add.at(found, (b, a), times[inside])
     return found

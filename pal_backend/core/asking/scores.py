@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.beliefs import Beliefs
-from pal_backend.core.contraction import ascending
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 
@@ -62,7 +61,9 @@ def in_places(beliefs: Beliefs, samples: Floats | float) -> Floats:
 
 def _between(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
     """Evidence between the groups, (K, K)."""
-    groups, between = beliefs.groups, graph.between
-    return np.asarray([[between.get(ascending(a, b), 0.0) for b in groups] for a in groups]).reshape(
-        len(groups), len(groups)
-    )
+    number = {root: k for k, root in enumerate(beliefs.groups)}
+    out = np.zeros((len(number), len(number)))
+    for (a, b), weight in graph.between.items():
+        if a in number and b in number:
+            out[number[a], number[b]] = out[number[b], number[a]] = weight
+    return out

@@ -59,8 +59,9 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
 
 def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]:
     """Those of the seams that the answer tells nothing about."""
-    rows = [space.index.get(sample, -1) for sample in answer.pair]
-    return [seam for seam in known if not (np.isin(rows, seam.small).any() and np.isin(rows, seam.large).any())]
+    a, b = (space.index.get(sample, -1) for sample in answer.pair)
+    across = ((a, b), (b, a))
+    return [seam for seam in known if not any(one in seam.small and other in seam.large for one, other in across)]
 
 
 def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.csr_array:

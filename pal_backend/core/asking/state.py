@@ -127,9 +127,10 @@ class State:
             return members[0] if members else -1
         best, fewest = -1, sys.maxsize
         for other in members[:REPRESENTATIVES]:
-            if other == row or self.pair(row, other) in self.open_pairs:
+            if other == row or (pair := self.pair(row, other)) in self.open_pairs:
                 continue
-            times = self.times_asked(row, other)
+            edge = self.graph.edges.get(pair)
+            times = len(edge.annotations) if edge else 0
             if times == 0:
                 return other
             if times < fewest:

@@ -49,8 +49,8 @@ def vicreg2(
         ValueError: a mask that does not fit, or no uniform row.
 
     Source:
-        VICReg with squares in place of hinge and root, section 3 of Cabannes et al. 2023 (arXiv 2303.15256), and Eq. 3 of
-        Balestriero & LeCun 2022 (arXiv 2205.11508).
+        VICReg with squares in place of hinge and root, as in Cabannes et al. 2023 (arXiv 2303.15256) and Balestriero &
+        LeCun 2022 (arXiv 2205.11508).
 
     >>> Z = 2.0 * torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     >>> i = torch.arange(4)
@@ -89,7 +89,7 @@ def scl(Z: Tensor, i: Tensor, j: Tensor, weight: Tensor, *, uniform: Tensor | No
         ValueError: a mask that does not fit, or fewer than two uniform rows.
 
     Source:
-        Section 3.2, Eq. 6, of HaoChen et al. 2021 (arXiv 2106.04156); the signed graph is that of Cabannes et al. 2023
+        Section 3.2 of HaoChen et al. 2021 (arXiv 2106.04156); the signed graph is that of Cabannes et al. 2023
         (arXiv 2303.15256).
 
     >>> Z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -123,7 +123,7 @@ def spectral(Z: Tensor, i: Tensor, j: Tensor, weight: Tensor) -> SpectralTerms:
         The loss and its first two summands, scalars, shape ().
 
     Source:
-        Section 3 of Cabannes et al. 2023 (arXiv 2303.15256); the optimum is the theorem of Eckart & Young 1936.
+        Cabannes et al. 2023 (arXiv 2303.15256); the optimum is the theorem of Eckart & Young 1936.
 
     >>> Z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     >>> i, own = torch.arange(4), torch.arange(4)
