@@ -6,9 +6,10 @@
 Three spaces, each judged on samples that no question has shown, after 200 and after 500 right answers:
 
 * *PCA* of the pixels, version 0 of every project; the questions are chosen in it, by our strategy;
-* *self-supervised*: the recipe without an answer;
-* *retrained*: the same recipe, network, seed and epochs from the same initial weights, with the answers that the product
-  trains on (those not held out for its judge). Nothing but the answers differs from the one before.
+* *self-supervised*: the recipe without an answer, for at least as many steps as the retrained one (batches that follow
+  answers hold fewer uniform samples, so an epoch of theirs has more of them);
+* *retrained*: the same recipe, network and seed from the same initial weights, with the answers that the product trains on
+  (those not held out for its judge).
 
 The probe is a multinomial logistic regression on a random four fifths of the samples never shown, scored on the other
 fifth; ARI is that of the groups which the learner believes in with all the answers, over all samples never shown. Frozen
@@ -41,6 +42,9 @@ from pal_backend.class_folders import read_folder
 from pal_backend.core import evaluation
 from pal_backend.core.learner import Learner
 from pal_backend.core.learning.backbones import Tuning, small
+from pal_backend.core.learning.batches import compose
+from pal_backend.core.learning.graph import build_training_graph
+from pal_backend.core.learning.judging import for_training
 from pal_backend.core.learning.pixels import pca_features
 from pal_backend.core.learning.retraining import Material, retrain
 from pal_backend.core.learning.settings import TrainingSettings
@@ -53,7 +57,7 @@ from pal_backend.version_evaluation import groups_of, seen_in
 
 SIDE = 16
 """Pixels a side: a quarter of the cost of 32."""
-EPOCHS = {"digits": 30, "mnist": 16, "cifar10": 8}
+EPOCHS = {"digits": 16, "mnist": 10, "cifar10": 5}
 BATCH = 128
 KINDS = ("pca", "self-supervised", "retrained")
 FIGURES = ("probe", "ari")
@@ -162,6 +166,14 @@ def scored(data: Pictures, space: Space, answers: Sequence[Answer], seed: int) -
     }
 
 
+def as_many_steps(space: Space, name: str, answers: Sequence[Answer], epochs: int) -> int:
+    """Epochs without answers that have no fewer steps than so many with them."""
+    chosen = recipe(name)
+    graphs = (build_training_graph(space, some, recipe=chosen) for some in (for_training(answers), ()))
+    guided, alone = (compose(graph, BATCH, chosen.shares)[1] for graph in graphs)
+    return -(-epochs * guided // alone)
+
+
 def run(
     data: Pictures,
     book: Book,
@@ -184,7 +196,8 @@ def run(
             tell(f"{data.name} {name or 'PCA'} seed {seed} {count}: {kind} {line['probe']:.3f} {line['ari']:.3f}")
 
     def trained(name: str, some: Sequence[Answer]) -> tuple[Space, float]:
-        settings = TrainingSettings.of(recipe(name), epochs=EPOCHS[data.name], batch=BATCH, seed=seed)
+        epochs = EPOCHS[data.name] if some else as_many_steps(pixels, name, answers, EPOCHS[data.name])
+        settings = TrainingSettings.of(recipe(name), epochs=epochs, batch=BATCH, seed=seed)
         begun = time.process_time()
         made = retrain(material, pixels, some, settings)
         return build_space(data.ids, made.features), time.process_time() - begun

@@ -12,8 +12,12 @@ import pytest
 from benchmarks import retrain
 from benchmarks.retrain import Book, Pictures, asked, main, run, scored, summed
 from pal_backend.core.evaluation import ari_unseen
+from pal_backend.core.learning.batches import compose
+from pal_backend.core.learning.graph import build_training_graph
+from pal_backend.core.learning.judging import for_training
 from pal_backend.core.learning.pixels import pca_features
 from pal_backend.core.neighbours import build_space
+from pal_backend.core.recipes import recipe
 from pal_backend.core.vocabulary import Verdict
 from pal_backend.errors import InputError
 from pal_backend.version_evaluation import groups_of
@@ -50,6 +54,19 @@ def test_runs_are_kept_and_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert trained["retrained"]["probe"] >= 0.0 and trained["pca"]["never_shown"] < 48
     run(BARS, Book(tmp_path / "runs.jsonl"), **options, tell=told.append)
     assert len(told) == 6
+
+
+def test_without_answers_it_takes_no_fewer_steps() -> None:
+    """Epochs are added until the steps are at least those of the training with answers, and no epoch more."""
+    space = build_space(BARS.ids, pca_features(IMAGES))
+    answers = asked(BARS, space, 0, 30, Book(None))
+    chosen = recipe("simclr")
+    guided, alone = (
+        compose(build_training_graph(space, some, recipe=chosen), retrain.BATCH, chosen.shares)[1]
+        for some in (for_training(answers), ())
+    )
+    epochs = retrain.as_many_steps(space, "simclr", answers, 5)
+    assert (epochs - 1) * alone < 5 * guided <= epochs * alone
 
 
 def test_figures_are_over_samples_never_shown() -> None:

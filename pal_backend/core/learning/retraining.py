@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.learner import Learner
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
-from pal_backend.core.learning.graph import build_training_graph
+from pal_backend.core.learning.graph import NEIGHBOURS, build_training_graph, strongest
 from pal_backend.core.learning.judging import Judgement, for_training
 from pal_backend.core.learning.positives import positives
 from pal_backend.core.learning.prior import prior_neighbours
@@ -65,17 +66,16 @@ def retrain(
         InputError: the recipe names a space or a loss that is not there.
         ValueError: the checkpoint belongs to another training.
     """
-    rule = settings.recipe.neighbours
-    graph = build_training_graph(
-        space, for_training(answers), prior=_prior(rule, material, space, settings), recipe=settings.recipe
-    )
+    rule, known = settings.recipe.neighbours, for_training(answers)
+    learner = _learned(space, known)
+    prior = believed(_prior(rule, material, space, settings), learner)
     return train(
         material.seen,
-        graph,
+        build_training_graph(space, known, prior=prior, recipe=settings.recipe),
         settings,
         backbone=material.backbone,
         tuning=material.tuning,
-        positives=(lambda features: positives(features, rule)) if rule.refresh else None,
+        positives=(lambda features: believed(positives(features, rule), learner)) if rule.refresh else None,
         progress=progress,
         should_stop=should_stop,
         warm_start=warm_start,
@@ -84,12 +84,37 @@ def retrain(
     )
 
 
-def _prior(
-    rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings
-) -> sparse.csr_array | None:
-    """Prior neighbours by the rule; None where they are the edges of the space in use, which have degrees."""
+def believed(prior: sparse.csr_array, learner: Learner) -> sparse.csr_array:
+    r"""Prior edges by what the answers so far make of each of them, float32 csr (N, N).
+
+    :math:`w_{ij} \min(1, p_{ij} / \bar p)`, p the learner's P(same) and :math:`\bar p` its mean over the edges: the measured
+    precision says how far the prior can be trusted on the whole, and beliefs say where. A neighbour that answers put into
+    another group hardly counts any more. Before there are groups nothing changes.
+
+    Args:
+        prior: float32 (N, N), symmetric, weights in (0, 1].
+        learner: that knows the answers of the training, and none that is held out.
+    """
+    posterior = learner.posterior()
+    edges = prior.tocoo()
+    if not posterior.groups or not edges.nnz:
+        return prior
+    rows, columns = edges.row.astype(np.int64), edges.col.astype(np.int64)
+    p = posterior.probability_same(rows, columns)
+    weights = (edges.data * np.minimum(1.0, p / p.mean())).astype(np.float32)
+    return sparse.csr_array((weights, (rows, columns)), shape=prior.shape)
+
+
+def _learned(space: Space, answers: Iterable[Answer]) -> Learner:
+    learner = Learner(space)
+    learner.set_answers(answers)
+    return learner
+
+
+def _prior(rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:
+    """Prior neighbours by the rule; where it says nothing more than "the version in use", that space's own edges."""
     if rule == NeighbourRule():
-        return None
+        return strongest(space.graph, NEIGHBOURS)
     return prior_neighbours(
         rule,
         material.images,
