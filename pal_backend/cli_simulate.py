@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from pal_backend.simulation import SimulationResult
 
 
+class Opinion(StrEnum):
+    """What gives the second opinion on every sample."""
+
+    KERNEL = "kernel"
+    SOLVER = "solver"
+
+
 class Kind(StrEnum):
     """What the simulated annotator is asked."""
 
@@ -36,6 +43,10 @@ def simulate(
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
     ] = "gain",
+    opinion: Annotated[
+        Opinion,
+        typer.Option(help="Second opinion: a classifier on the features, or on the exact solver's embedding."),
+    ] = Opinion.KERNEL,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same questions.")] = 0,
     budgets: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of answers to score at.")] = "",
     open_questions: Annotated[int, typer.Option(min=1, help="Questions open at once, as in the live system.")] = 1,
@@ -60,6 +71,8 @@ def simulate(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from pal_backend.core.neighbours import build_space
+    from pal_backend.core.solver_space import solver_space
     from pal_backend.simulation import simulate as run
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -72,6 +85,7 @@ def simulate(
             questions=str(questions),
             candidates=candidates,
             strategy=strategy,
+            space=solver_space if opinion is Opinion.SOLVER else build_space,
             seed=seed,
             budgets=points,
             open_questions=open_questions,
