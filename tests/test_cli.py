@@ -187,6 +187,16 @@ def test_simulate_asks_screens_with_many_open(digits: tuple[str, ...]) -> None:
     assert json.loads(done.stdout)["curve"][-1]["screens"] == 5
 
 
+def test_simulate_takes_another_second_opinion(digits: tuple[str, ...]) -> None:
+    """`--opinion solver` runs the loop to its end; a name that is none is refused with those there are."""
+    done = pal("simulate", *digits, "--answers", "20", "--opinion", "solver", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["curve"][-1]["answers"] == 20
+    wrong = pal("simulate", *digits, "--opinion", "mine")
+    assert wrong.returncode == 2
+    assert "kernel" in wrong.stderr and "solver" in wrong.stderr
+
+
 def test_simulate_counts_a_persons_time(digits: tuple[str, ...]) -> None:
     """Seconds of a person's time come with every point, and may be told; both kinds may be mixed."""
     flags = ("--questions", "mixed", "--candidates", "4", "--seconds-per-pair", "3", "--seconds-per-screen", "6")
