@@ -66,6 +66,11 @@ class Walk:
         """``G 1``, float32 (N,): with Q it tells how many samples each answered row speaks for, ``Q (G 1)_L``."""
         return self.solve(np.ones((self.size, 1), np.float32))[:, 0]
 
+    @cached_property
+    def _back(self) -> sparse.csr_array:
+        """Transpose of the steps."""
+        return sparse.csr_array(self._step.T)
+
     def average(self, p: Float) -> Float:
         """Mean of (N, K) values over each row's neighbours, weighted."""
         return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
@@ -128,16 +133,17 @@ class Walk:
 
     def told(self, rows: Ints, stops: NDArray[np.bool_]) -> Floats:
         """``sum_j h_jc^2`` for each of many rows c, float64 (C,): see :meth:`chances`."""
-        n = len(rows)
-        at = sparse.csc_array((np.ones(n, np.float32), (rows, np.arange(n))), shape=(self.size, n))
-        reached = total = sparse.csr_array(at)
+        each = np.arange(len(rows))
+        ones = np.ones(len(rows), np.float32)
+        reached = total = sparse.csr_array((ones, (each, rows)), shape=(len(rows), self.size))
         goes = (~stops).astype(np.float32)
         for _ in range(STEPS):
-            reached = self._step @ reached
-            reached.data *= np.repeat(goes, np.diff(reached.indptr))
+            reached = reached @ self._back
+            reached.data *= goes[reached.indices]
             total = total + reached
-        own = np.asarray(total[rows, np.arange(n)]).reshape(-1).astype(np.float64)
-        return np.bincount(total.indices, weights=total.data.astype(np.float64) ** 2, minlength=n) / own**2
+        own = np.asarray(total[each, rows]).reshape(-1).astype(np.float64)
+        squares = total.data.astype(np.float64) ** 2
+        return np.bincount(np.repeat(each, np.diff(total.indptr)), squares, minlength=len(rows)) / own**2
 
 
 class Answered:
