@@ -33,7 +33,7 @@ TOLERANCE = 1e-4
 ROUGH = 1e-3
 """The same for columns of Green's function, of which only a few entries are used."""
 LANES = 4
-"""Columns are solved in multiples of so many."""
+"""Sparse products are quickest with a multiple of so many columns, and with fewer than that one by one."""
 BLOCK = 32
 """Columns of Green's function solved at once."""
 TWINS = 1e-3
@@ -89,11 +89,13 @@ class Walk:
             b: float32 (N, K).
             tolerance: share of the error (in the norm that D weighs) that may be left.
         """
+        count = b.shape[1]
+        if 1 < count < LANES:
+            return np.hstack([self.solve(b[:, k : k + 1], tolerance) for k in range(count)])
         r = self._stay
         shrink = r / (1.0 + math.sqrt(1.0 - r * r))
-        # sparse products go four columns at a time, and sum a single one in another order than several
-        x = np.zeros((len(b), -(-b.shape[1] // LANES) * LANES), np.float32)
-        np.multiply(b, self._per_degree, out=x[:, : b.shape[1]])
+        x = np.zeros((len(b), count if count < LANES else -(-count // LANES) * LANES), np.float32)
+        np.multiply(b, self._per_degree, out=x[:, :count])
         before, constant, w = np.zeros_like(x), x.copy(), 2.0
         for _ in range(math.ceil(math.log(tolerance / 2.0) / math.log(shrink)) - 1):
             w = 1.0 / (1.0 - r * r * w / 4.0)
@@ -103,7 +105,7 @@ class Walk:
             new -= before
             new *= np.float32(w)
             before, x = x, new
-        return np.ascontiguousarray(x[:, : b.shape[1]])
+        return np.ascontiguousarray(x[:, :count])
 
     def columns(self, rows: Sequence[int]) -> Float:
         """Columns ``rows`` of G, float32 (N, len(rows))."""
