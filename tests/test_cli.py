@@ -24,6 +24,7 @@ from pal_backend.samples import FolderPool, ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
+from tests.conftest import free_port
 
 COMMANDS = (
     "demo",
@@ -176,6 +177,17 @@ def test_init_refuses_a_way_to_learn_before_anything_is_made(
     assert done.returncode in (2, 4, 7), done.stderr
     assert words in " ".join(done.stderr.split())
     assert not (tmp_path / "home/projects").exists()
+
+
+def test_init_takes_a_way_to_learn_that_can_be_used(redis_url: str, tmp_path: Path) -> None:
+    """A network that can be made passes; it is Label Studio that is missing here."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    env = {"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path / "home"), "LABEL_STUDIO_URL": nobody}
+    env["LABEL_STUDIO_API_KEY"] = "token"
+    options = ("--backbone", "torchvision:resnet18", "--recipe", "gps-simclr", "--tuning", "full")
+    done = pal("init", "birds", "--images", str(tmp_path), *options, env=env)
+    assert done.returncode == 6, done.stderr
+    assert "Label Studio" in done.stderr
 
 
 def test_simulate_prints_one_object(digits: tuple[str, ...]) -> None:
