@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from pal_backend.core import plugged
 from pal_backend.core.asking.checked import Strategy, checked
 from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.k_centre import k_centre
@@ -30,10 +31,11 @@ from pal_backend.core.asking.pt4al import pt4al
 from pal_backend.core.asking.random_pairs import random_pairs
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.asking.uncertainty import uncertainty
-from pal_backend.errors import ConfigError, InputError, PalError
+from pal_backend.errors import ConfigError, PalError
 
 GROUP = "pal_backend.strategies"
 """Entry points of this group are strategies."""
+SIGNATURE = "(state, rng) -> Candidates"
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {
@@ -82,7 +84,7 @@ def strategy(which: str | Strategy) -> Strategy:
 
 def known() -> list[str]:
     """Names of all strategies, sorted; nothing is imported for it."""
-    return sorted({*STRATEGIES, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*STRATEGIES, *plugged.names(GROUP)})
 
 
 def descriptions() -> list[Description]:
@@ -94,15 +96,8 @@ def descriptions() -> list[Description]:
 
 def _plugged(name: str) -> Strategy:
     """The strategy that a package registered; what goes wrong in it is told with its name."""
-    points = list(entry_points(group=GROUP, name=name))
-    if not points:
-        raise InputError(
-            f"strategy {name!r} is not known; use one of {', '.join(known())} (`pal strategies` tells about each)"
-        )
-    if len(points) > 1:
-        places = " and ".join(sorted(map(_place, points)))
-        raise ConfigError(f"strategy {name!r} is registered by {places}; expected one; rename or uninstall the other")
-    function = _load(points[0])
+    point = plugged.find(GROUP, name, "strategy", known())
+    function = plugged.load(point, "strategy", SIGNATURE)
 
     def ask(state: State, rng: np.random.Generator) -> Any:
         try:
@@ -112,35 +107,10 @@ def _plugged(name: str) -> Strategy:
         except Exception as problem:
             words = f"{type(problem).__name__}: {problem}"
             raise ConfigError(
-                f"strategy {name!r} of {_place(points[0])} failed: {words}; mend it, or choose another with --strategy"
+                f"strategy {name!r} of {plugged.place(point)} failed: {words}; mend it, or choose another with --strategy"
             ) from problem
 
     return ask
-
-
-def _load(point: EntryPoint) -> Any:
-    """What the entry point names.
-
-    Raises:
-        ConfigError: it cannot be imported, or is not callable.
-    """
-    try:
-        loaded = point.load()
-    except Exception as problem:  # a module may fail in any way while it is imported
-        raise ConfigError(
-            f"strategy {point.name!r} of {_place(point)} cannot be imported: {type(problem).__name__}: {problem}; "
-            "install what it needs, or mend its entry point"
-        ) from problem
-    if not callable(loaded):
-        raise ConfigError(
-            f"strategy {point.name!r} of {_place(point)} is of type {type(loaded).__name__}; expected a callable "
-            "(state, rng) -> Candidates; mend its entry point"
-        )
-    return loaded
-
-
-def _place(point: EntryPoint) -> str:
-    return f"{point.dist.name if point.dist else 'an unknown package'} ({point.value})"
 
 
 def _describe_plugged(point: EntryPoint) -> Description:
@@ -151,7 +121,7 @@ def _describe_plugged(point: EntryPoint) -> Description:
         )
     try:
         _plugged(point.name)
-        return _describe(point.name, _load(point), package)
+        return _describe(point.name, plugged.load(point, "strategy", SIGNATURE), package)
     except ConfigError as problem:
         return Description(point.name, "", package=package, problem=str(problem))
 

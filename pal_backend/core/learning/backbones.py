@@ -1,27 +1,32 @@
-"""Networks from images to features, and the projector that only training uses."""
+"""Networks from images to features, and the projector that only training uses.
+
+Pure: a network is made here or handed in. :mod:`pal_backend.backbones` makes those that come from libraries and files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from pal_backend.core.choice import Tuning
+from pal_backend.errors import ConfigError
+
+__all__ = [
+    "Backbone",
+    "MakeBackbone",
+    "Projector",
+    "SmallConvNet",
+    "Tuning",
+    "checked",
+    "initialise",
+    "small",
+]
+
 MakeBackbone = Callable[[int, int, torch.Generator], nn.Module]
 """(channels, side, generator) to a :class:`Backbone` with initial weights, on the CPU."""
-
-
-class Tuning(StrEnum):
-    """How much of a network learns."""
-
-    FULL = "full"
-    """All weights."""
-    HEAD = "head"
-    """A linear map of its features; the network stays as it is."""
-    FROZEN = "frozen"
-    """Nothing: its features are taken as they come."""
 
 
 class Backbone(Protocol):
@@ -68,6 +73,68 @@ class SmallConvNet(nn.Module):
 def small(channels: int, side: int, generator: torch.Generator) -> nn.Module:
     """:class:`SmallConvNet`, for images of any side."""
     return SmallConvNet(channels, generator)
+
+
+def _width(network: nn.Module) -> int:
+    """The width that a network states, or 0 if it states none."""
+    found = getattr(network, "features", None)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
+
+
+def checked(make: Callable[[int, int, torch.Generator], object], about: str) -> MakeBackbone:
+    """``make``, whose networks are tried on two images before anything is trained.
+
+    Args:
+        make: makes a network.
+        about: its name, for the error.
+
+    Raises (when it makes one):
+        ConfigError: it is no network, states no width, fails, or does not give float (2, features), all finite.
+    """
+
+    def made(channels: int, side: int, generator: torch.Generator) -> nn.Module:
+        network = make(channels, side, generator)
+        _try(network, channels, side, about)
+        return cast("nn.Module", network)
+
+    return made
+
+
+@torch.no_grad()
+def _try(network: object, channels: int, side: int, about: str) -> None:
+    if not isinstance(network, nn.Module):
+        raise _unfit(about, f"is of type {type(network).__name__}", "a torch.nn.Module", "return one")
+    width = _width(network)
+    if not width:
+        found = getattr(network, "features", None)
+        raise _unfit(
+            about,
+            f"has .features {found!r:.40}" if found is not None else "has no .features",
+            "the width of its output, a whole number above 0",
+            "set self.features",
+        )
+    images = torch.rand(2, channels, side, side, generator=torch.Generator().manual_seed(0))
+    training = network.training
+    try:
+        found = network.eval()(images)
+    except Exception as problem:  # a network may fail in any way
+        words = f"{type(problem).__name__}: {problem}"
+        raise _unfit(
+            about, f"fails on images of {tuple(images.shape)}: {words:.300}", f"features (2, {width})", "mend it"
+        ) from problem
+    finally:
+        network.train(training)
+    if not isinstance(found, Tensor) or found.shape != (2, width) or not found.is_floating_point():
+        shown = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        raise _unfit(
+            about, f"gives {shown} for images of {tuple(images.shape)}", f"floats of (2, {width})", "pool and flatten"
+        )
+    if not bool(found.isfinite().all()):
+        raise _unfit(about, "gives features that are not finite", "finite numbers", "see its weights")
+
+
+def _unfit(about: str, found: str, expected: str, what_to_do: str) -> ConfigError:
+    return ConfigError(f"the backbone {about} {found}; expected {expected}; {what_to_do} (docs/backbones.md)")
 
 
 class Projector(nn.Module):
