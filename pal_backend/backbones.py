@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pal_backend.core import plugged
-from pal_backend.core.choice import SMALL, BackboneName, Source
+from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Source
 from pal_backend.core.learning.backbones import MakeBackbone, checked, small
 from pal_backend.errors import ConfigError, InputError, PalError
-from pal_backend.weights import MAX_BYTES, SAFETENSORS, TORCH, fit, open_checked, read_weights
+from pal_backend.weights import MAX_BYTES, fit, open_checked, read_weights
 
 GROUP = "pal_backend.backbones"
 """Entry points of this group are factories of backbones."""
@@ -60,7 +60,7 @@ def backbone(spec: str, weights: Path | None = None, *, limit: int = MAX_BYTES) 
     if name.source is Source.FEATURES:
         raise InputError(f"{spec!r:.60} is a file of features, not a network; choose tuning frozen or head with it")
     if weights is not None:
-        open_checked(weights, "weights", (SAFETENSORS, *TORCH), limit)
+        open_checked(weights, "weights", WEIGHT_FILES, limit)
     build = _builder(name)
 
     def make(channels: int, side: int, generator: torch.Generator) -> object:
@@ -121,7 +121,7 @@ class Adapted(nn.Module):
         side = self.side or images.shape[-1]
         if torch.is_grad_enabled():
             return self._seen(images)
-        return torch.cat([self._seen(part) for part in images.split(max(1, PIXELS // (side * side)))])
+        return torch.cat([self._seen(part) for part in torch.split(images, max(1, PIXELS // (side * side)))])
 
     def _seen(self, images: Tensor) -> Tensor:
         if self.side is not None and images.shape[-1] != self.side:

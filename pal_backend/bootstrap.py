@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from pal_backend.app import create_app
+from pal_backend.choosing import Operator
 from pal_backend.credentials import Credentials
 from pal_backend.gate import Gate
 from pal_backend.media import MediaFiles, MediaLinks
@@ -36,6 +37,7 @@ def build_service(settings: Settings) -> Service:
         queues=Queues(connect(settings.redis_url, text=False, timeout_s=REDIS_SECONDS)),
         links=MediaLinks(credentials.media_key, settings.public),
         files=MediaFiles(stores.artefacts, time.monotonic),
+        operator=Operator.of(settings, credentials),
     )
 
 

@@ -12,6 +12,8 @@ import typer
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
+    from pal_backend.credentials import Credentials
+    from pal_backend.settings import Settings
     from pal_backend.store.projects import Project
     from pal_backend.store.stores import Stores
 
@@ -45,6 +47,18 @@ def init(
         str | None, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same questions.")] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="How it is trained; docs/backbones.md.")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one.",
+        ),
+    ] = None,
+    weights: Annotated[str | None, typer.Option(metavar="FILE", help="The backbone's weights.")] = None,
+    tuning: Annotated[
+        str | None, typer.Option(metavar="HOW", help="What learns of the backbone: full, head or frozen.")
+    ] = None,
 ) -> None:
     """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
 
@@ -68,6 +82,9 @@ def init(
     stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
     given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "seed": seed}
     project = _project(stores, name, images, {key: value for key, value in given.items() if value is not None})
+    learning = {"recipe": recipe, "backbone": backbone, "weights": weights, "tuning": tuning}
+    if any(part is not None for part in learning.values()):
+        project = _learning(project, stores, settings, credentials, learning)
     kind = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
     wanted = Wanted(desk or str(questions), kind, prelabel, adopt, title)
     label_studio = LabelStudio(settings.label_studio_url, credentials.label_studio_token)
@@ -101,6 +118,33 @@ def _project(stores: Stores, name: str, images: Path | None, given: dict[str, ob
     if images is not None:
         given = {**given, "pool": str(images.absolute())}
     return replace(project, **given)  # type: ignore[arg-type]  # the command line has checked each
+
+
+def _learning(
+    project: Project, stores: Stores, settings: Settings, credentials: Credentials, said: dict[str, str | None]
+) -> Project:
+    """The project as it was told to learn; what cannot be used is told before anything is made.
+
+    Raises:
+        PalError: an unknown name, a file that does not fit, a network that is none.
+    """
+    import torch
+
+    from pal_backend.backbones import backbone
+    from pal_backend.choosing import Operator, initialised, settled
+    from pal_backend.core.choice import BackboneName, Source
+    from pal_backend.given_features import look
+
+    operator = Operator.of(settings, credentials)
+    project = initialised(project, operator, **said)
+    found = settled(project, stores, operator)
+    name = BackboneName.parse(found.backbone)
+    if name.source is Source.FEATURES:
+        look(Path(name.name))
+    else:
+        make = backbone(found.backbone, Path(found.weights) if found.weights else None)
+        make(3, settings.image_size, torch.Generator().manual_seed(settings.seed))
+    return project
 
 
 def sync(

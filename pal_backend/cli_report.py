@@ -14,6 +14,7 @@ import typer
 from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
+    from pal_backend.choosing import Chosen
     from pal_backend.core.paying import Person
     from pal_backend.core.quality import Quality
     from pal_backend.queues import JobStatus
@@ -59,6 +60,8 @@ def status(name: Name = "", *, as_json: AsJson = False) -> None:
 
     Example:  pal status --json
     """
+    from pal_backend.choosing import Operator
+    from pal_backend.credentials import Credentials
     from pal_backend.queues import Queues
     from pal_backend.settings import Settings
     from pal_backend.status import status_of
@@ -67,7 +70,8 @@ def status(name: Name = "", *, as_json: AsJson = False) -> None:
     settings = Settings.from_env()
     stores, queues = Stores.open(settings), Queues(settings.redis_url)
     project = only_project(stores, name)
-    found = status_of(stores.projects.get(project), stores, queues)
+    operator = Operator.of(settings, Credentials.kept(settings))
+    found = status_of(stores.projects.get(project), stores, queues, operator)
     jobs = [job for job in queues.jobs() if job.project == project]
     if as_json:
         print(json.dumps({**asdict(found), "jobs": [asdict(job) for job in jobs]}, default=str))
@@ -146,6 +150,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("revision", "none yet" if found.revision is None else str(found.revision)),
         ("webhook to revision", "not known yet" if latency is None else f"{latency:.2f} s (median)"),
         ("model version", "\n".join([found.version or "none yet", *refused])),
+        *([("learns with", _learns(found.learns))] if found.learns else []),
         ("training", found.training or "none asked for lately"),
         ("desks", "\n".join(desks) or "none; make one with `pal init`"),
         *([("pays now", found.advice.sentence)] if found.advice else []),
@@ -169,6 +174,14 @@ def _quality(quality: Quality | None) -> list[tuple[str, str]]:
         ("accuracy", quality.sentence),
         ("enough?", "\n".join([f"{met} of {len(rules)} rules say that one may stop", *rules])),
     ]
+
+
+def _learns(found: Chosen) -> str:
+    """Recipe, backbone with weights, and tuning, each with who chose it."""
+    choice, said_by = found.choice, found.said_by
+    weights = f" with {choice.weights}" if choice.weights else ""
+    parts = {"recipe": choice.recipe, "backbone": choice.backbone + weights, "tuning": choice.tuning}
+    return "\n".join(f"{name} {what} ({said_by[name]})" for name, what in parts.items())
 
 
 def _annotator(person: Person) -> str:

@@ -2,55 +2,165 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.choice import SMALL, BackboneName, Choice, Source
 from pal_backend.core.vocabulary import Annotation
-from pal_backend.pool_index import load_images, load_samples
+from pal_backend.errors import ConflictError
+from pal_backend.given_features import given_features
+from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.store.stores import Stores
 from pal_backend.store.versions import Version
 
+if TYPE_CHECKING:
+    from torch import nn
+
 GIVEN = "given"
-"""Recipe of a version that no training made: PCA of the resized pixels."""
+"""Recipe of a version that no training made."""
+PCA = "PCA of the resized pixels"
 
 
-def cover_pool(stores: Stores, project: str, device: str = "auto") -> Version | None:
+def cover_pool(stores: Stores, project: str, device: str = "auto", choice: Choice | None = None) -> Version | None:
     """Make a version that knows every sample of the pool current; None if the current one does already.
 
-    Before any training its features are the PCA of the resized pixels; afterwards the new samples are seen through the
-    current weights, so that nothing learned is lost when a pool grows.
+    Before any training its features are those of the chosen backbone as it comes, or of the chosen file; PCA of the
+    resized pixels where the backbone knows nothing yet. They are made anew when another backbone is chosen before the first
+    training. Afterwards the new samples are seen through the current weights, so that nothing learned is lost when a pool
+    grows.
+
+    Args:
+        stores: where all is kept.
+        project: its name.
+        device: auto, cpu or cuda.
+        choice: how the project learns, as :func:`pal_backend.choosing.settled` states it; None: by our defaults.
 
     Raises:
-        NotFoundError: the pool was never ingested.
-        ConflictError: another version was made current meanwhile; call again.
+        NotFoundError: the pool was never ingested, or a file of the choice is not there.
+        InputError, ConfigError: the chosen backbone, weights or features cannot be used.
+        ConflictError: another version was made current meanwhile; call again. Or a training made the current one with
+            another backbone, which cannot see the new samples.
     """
-    versions = stores.versions(project)
-    sample_ids = tuple(sample.id for sample in load_samples(stores.artefacts, project))
+    choice = (choice or Choice()).check()
+    versions, samples = stores.versions(project), load_samples(stores.artefacts, project)
+    sample_ids = tuple(sample.id for sample in samples)
     current = versions.current()
-    if current is not None and versions.load_ids(current) == sample_ids:
+    before = None if current is None else versions.load(current)
+    covered = before is not None and before.sample_ids == sample_ids
+    if before is None or before.recipe == GIVEN:
+        given = Given.of(choice, load_images(stores.artefacts, project))
+        if before is not None and covered and before.note == given.note:
+            return None
+        version = Version(versions.next_id(), sample_ids, given.features(samples, device), GIVEN, 0, given.note, {})
+        weights: bytes | None = None
+    elif covered:
         return None
-    weights = None if current is None else versions.weights_of(current)
-    described = None if current is None else versions.describe(current)
+    else:
+        weights = versions.weights_of(before.id)
+        version = replace(
+            before,
+            id=versions.next_id(),
+            sample_ids=sample_ids,
+            features=_embedded(before, weights, load_images(stores.artefacts, project), samples, choice, device),
+            note=f"{current} with the samples that joined since",
+        )
     annotations: list[Annotation] = [] if current is None else versions.answers_of(current)
-    version = Version(
-        id=versions.next_id(),
-        sample_ids=sample_ids,
-        features=_features(load_images(stores.artefacts, project), weights, device),
-        recipe=GIVEN if described is None else str(described["recipe"]),
-        made_from_answers=0 if described is None else int(described["made_from_answers"]),
-        note="PCA of the resized pixels" if weights is None else f"{current} with the samples that joined since",
-        metrics={} if described is None else dict(described["metrics"]),
-    )
     versions.write(version, weights, annotations)
     versions.make_current(version.id, expected=current)
     return version
 
 
-def _features(images: NDArray[np.uint8], weights: bytes | None, device: str) -> NDArray[np.float32]:
-    if weights is None:
-        from pal_backend.core.learning.pixels import pca_features
+@dataclass(frozen=True)
+class Given:
+    """Features that no training makes, and the words by which their version is known again.
 
-        return pca_features(images)
+    Args:
+        images: of the pool, uint8 (N, S, S, C).
+        note: what they are.
+        file: of features made elsewhere; None if they are made here.
+        network: whose features they are; None for PCA of the resized pixels.
+    """
+
+    images: NDArray[np.uint8]
+    note: str
+    file: Path | None = None
+    network: nn.Module | None = None
+
+    @classmethod
+    def of(cls, choice: Choice, images: NDArray[np.uint8]) -> Given:
+        """What a choice gives before anything is trained.
+
+        A backbone that knows nothing yet gives way to PCA: one that has no weights, or says so (``pretrained = False``).
+
+        Raises:
+            PalError: the backbone or its weights cannot be used.
+        """
+        name = BackboneName.parse(choice.backbone)
+        if name.source is Source.FEATURES:
+            return cls(images, f"the features of {name.name}", file=Path(name.name))
+        if name.needs_weights and not choice.weights:
+            return cls(images, PCA)
+        import torch
+
+        from pal_backend.backbones import backbone
+
+        make = backbone(choice.backbone, Path(choice.weights) if choice.weights else None)
+        network = make(images.shape[-1], images.shape[1], torch.Generator().manual_seed(0))
+        if not choice.weights and getattr(network, "pretrained", True) is False:
+            return cls(images, PCA)
+        weights = f" with {Path(choice.weights).name}" if choice.weights else ""
+        return cls(images, f"{choice.backbone}{weights} as it comes", network=network)
+
+    def features(self, samples: Sequence[PoolSample], device: str) -> NDArray[np.float32]:
+        """Features of the pool's samples, float32 (N, D), row by row the images.
+
+        Those of a backbone have columns of mean 0 and standard deviation 1, as after a training; others come as they are.
+
+        Raises:
+            NotFoundError, InputError: the file of features is missing, malformed, or lacks a sample.
+        """
+        if self.file is not None:
+            return given_features(self.file, samples)
+        if self.network is None:
+            from pal_backend.core.learning.pixels import pca_features
+
+            return pca_features(self.images)
+        from pal_backend.core.learning.untrained import untrained
+
+        return untrained(self.images, self.network, device=device)
+
+
+def _embedded(
+    version: Version,
+    weights: bytes | None,
+    images: NDArray[np.uint8],
+    samples: Sequence[PoolSample],
+    choice: Choice,
+    device: str,
+) -> NDArray[np.float32]:
+    """Features of samples under the weights of a version that a training made, float32 (N, D)."""
+    from pal_backend.backbones import backbone
+    from pal_backend.core.learning.backbones import given
     from pal_backend.core.learning.training import embed
 
-    return embed(weights, images, device=device)
+    spec = str(version.metrics.get("backbone", SMALL))
+    known = spec == choice.backbone or BackboneName.parse(spec).source is not Source.FACTORY
+    if not known or weights is None:  # the file of a version must not say what code is imported
+        raise ConflictError(
+            f"version {version.id} was made with the backbone {spec!r:.80}, which the project does not name any more; expected "
+            f"it, since new samples have to be seen with it; choose it again with `pal init --backbone`, and train"
+        )
+    name = BackboneName.parse(spec)
+    try:
+        if name.source is Source.FEATURES:
+            return embed(weights, given_features(Path(name.name), samples), backbone=given, device=device)
+        return embed(weights, images, backbone=backbone(spec), device=device)
+    except ValueError as problem:
+        raise ConflictError(
+            f"version {version.id} cannot see the new samples: {problem}; expected weights of {spec}; train anew"
+        ) from None

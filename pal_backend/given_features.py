@@ -40,7 +40,7 @@ def given_features(path: Path, samples: Sequence[PoolSample], limit: int = MAX_B
         NotFoundError: one of the two files is not there.
         InputError: they are not as described, or a sample of the pool has no row.
     """
-    found = _array(path, limit)
+    found = look(path, limit)
     listed = open_checked(path.with_suffix(".txt"), "names of features", (".txt",), limit)
     try:
         names = listed.read_text(encoding="utf-8").splitlines()
@@ -67,7 +67,13 @@ def given_features(path: Path, samples: Sequence[PoolSample], limit: int = MAX_B
     return features
 
 
-def _array(path: Path, limit: int) -> NDArray[np.floating]:
+def look(path: Path, limit: int = MAX_BYTES) -> NDArray[np.floating]:
+    """The array of a file of features, (M, D), mapped and not read.
+
+    Raises:
+        NotFoundError: there is no such file.
+        InputError: it holds no such array, or is too large.
+    """
     open_checked(path, "features", (".npy",), limit)
     try:
         found: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)

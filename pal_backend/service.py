@@ -10,7 +10,8 @@ from pathlib import Path
 from redis.client import Pipeline
 
 from label_config.parse import check
-from pal_backend import wire
+from pal_backend import choosing, wire
+from pal_backend.choosing import Operator
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Question, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
@@ -53,11 +54,14 @@ class Receipt:
 class Service:
     """The one service behind our own app and behind ``label-studio-ml``'s. Keeps nothing but caches."""
 
-    def __init__(self, stores: Stores, queues: Queues, links: MediaLinks, files: MediaFiles) -> None:
+    def __init__(
+        self, stores: Stores, queues: Queues, links: MediaLinks, files: MediaFiles, operator: Operator
+    ) -> None:
         self._stores = stores
         self._queues = queues
         self._links = links
         self._files = files
+        self._operator = operator
 
     # ---- where ------------------------------------------------------------------------------------------------------
 
@@ -103,13 +107,19 @@ class Service:
     # ---- the protocol -----------------------------------------------------------------------------------------------
 
     def setup(self, address: Address, request: wire.SetupRequest) -> str:
-        """The current model version of the desk's project. A project nobody knows is noted as pending."""
+        """The current model version of the desk's project. A project nobody knows is noted as pending.
+
+        Raises:
+            InputError: the extra parameters ask for what they may not.
+        """
         place = self.find(address, request.project)
         if place is None:
             self._stores.projects.note_pending(request.url_project or str(request.project), request.hostname)
             log.info("Label Studio project %d is connected at the bare URL and waits to be adopted", request.project)
             return NO_VERSION
         self._complain(place, request.label_config)
+        if request.asked is not None:
+            choosing.ask(place.project, place.desk.name, request.asked, self._stores, self._operator)
         return self._version(place.project)
 
     def predict(self, address: Address, request: wire.PredictRequest) -> wire.Predictions:
@@ -171,7 +181,7 @@ class Service:
         Raises:
             NotFoundError: there is no such project.
         """
-        return status_of(self._stores.projects.get(name), self._stores, self._queues)
+        return status_of(self._stores.projects.get(name), self._stores, self._queues, self._operator)
 
     def statuses(self) -> list[Status]:
         """Where every project stands; one that cannot be read is left out."""

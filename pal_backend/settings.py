@@ -48,6 +48,13 @@ class Settings:
     idle_seconds: int = 60
     """How long a learn sitting waits for another answer before it ends."""
     seed: int = 0
+    recipe: str = ""
+    """How projects learn that say nothing themselves; empty: as :mod:`pal_backend.core.choice` has it."""
+    backbone: str = ""
+    weights: str = ""
+    tuning: str = ""
+    backbones: str = "small"
+    """Backbones that the extra parameters of an ML backend in Label Studio may name, with commas between them."""
 
     @property
     def public(self) -> str:
@@ -170,5 +177,10 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "reconcile_seconds": ("PAL_RECONCILE_SECONDS", _whole(1, 86_400)),
     "idle_seconds": ("PAL_IDLE_SECONDS", _whole(1, 3600)),
     "seed": ("PAL_SEED", _whole(0, 2**31 - 1)),
+    "recipe": ("PAL_RECIPE", str),
+    "backbone": ("PAL_BACKBONE", str),
+    "weights": ("PAL_WEIGHTS", str),
+    "tuning": ("PAL_TUNING", _one_of("full", "head", "frozen")),
+    "backbones": ("PAL_BACKBONES", str),
 }
 """Field of :class:`Settings` to (environment variable, reader)."""

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pal_backend.choosing import Chosen, Operator, chosen
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.quality import Quality
 from pal_backend.desk_advice import Advice, advise
@@ -71,9 +72,11 @@ class Status:
     """Everybody who answered, by Label Studio's user id."""
     quality: Quality | None = None
     """Accuracy, what the next answers are worth, and the stopping rules; None before a revision has looked."""
+    learns: Chosen | None = None
+    """Recipe, backbone, weights and tuning of the next training, and who chose them."""
 
 
-def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
+def status_of(project: Project, stores: Stores, queues: Queues, operator: Operator) -> Status:
     """Read where a project stands.
 
     Raises:
@@ -106,6 +109,7 @@ def status_of(project: Project, stores: Stores, queues: Queues) -> Status:
         advice=advise(project.desks, effort),
         annotators=effort.people,
         quality=_quality(name, revision),
+        learns=chosen(project, stores, operator),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pal_backend.core.choice import WEIGHT_FILES
 from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4_000_000_000
 """Larger files are not read; a ViT-L of 32 bits has 1.2 GB."""
-SAFETENSORS = ".safetensors"
-TORCH = (".pth", ".pt")
 WRAPPERS = ("state_dict", "model")
 """Fields under which training scripts put the weights beside their optimiser."""
 _SHOWN = 3
@@ -63,8 +62,8 @@ def read_weights(path: Path, limit: int = MAX_BYTES) -> dict[str, Tensor]:
         NotFoundError: there is no such file.
         InputError: it is of another kind, too large, damaged, or holds more than weights; nothing in it was run.
     """
-    open_checked(path, "weights", (SAFETENSORS, *TORCH), limit)
-    found = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_torch(path)
+    open_checked(path, "weights", WEIGHT_FILES, limit)
+    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     broken = [name for name, value in found.items() if value.is_floating_point() and not bool(value.isfinite().all())]
     if broken:
         raise InputError(

@@ -6,17 +6,19 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from label_config import render, results
 from label_config.parse import ConfigShape, read_config
 from pal_backend import untrusted
+from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
 from pal_backend.errors import InputError
 
 MAX_CANDIDATES = 200
 MAX_CONFIG_CHARACTERS = 500_000
+MAX_EXTRA_CHARACTERS = 10_000
 _SAMPLE = re.compile(r"[0-9a-f]{16}\Z")
 
 
@@ -104,6 +106,8 @@ class SetupRequest:
     """The same with the time at which the project was made, as Label Studio spells it: ``"2.1795296157"``."""
     label_config: str
     hostname: str
+    asked: Choice | None = None
+    """How to learn, of the ML backend's extra parameters; None where they were not sent along."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,23 @@ def parse_setup(body: Any) -> SetupRequest:
         url_project=project if isinstance(project, str) else "",
         label_config=untrusted.text(untrusted.first(found.get("schema"), ""), "schema", MAX_CONFIG_CHARACTERS),
         hostname=untrusted.text(untrusted.first(found.get("hostname"), ""), "hostname"),
+        asked=_asked(found["extra_params"]) if "extra_params" in found else None,
     )
+
+
+def _asked(value: Any) -> Choice:
+    """Extra parameters as people write them: an object, or the text of one. What is not ours in them is passed over."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = untrusted.decode(untrusted.text(value, "extra_params", MAX_EXTRA_CHARACTERS).encode())
+        except InputError:
+            raise InputError(
+                'extra_params is no JSON; expected an object such as {"recipe": "simclr"}; mend it in the settings of the '
+                "ML backend"
+            ) from None
+    found = {} if value is None or value == "" else untrusted.mapping(value, "extra_params")
+    said = {part.name: found[part.name] for part in fields(Choice) if found.get(part.name) is not None}
+    return Choice(**{name: untrusted.text(text, f"extra_params.{name}") for name, text in said.items()})
 
 
 def parse_tasks(body: Any) -> PredictRequest:

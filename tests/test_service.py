@@ -7,6 +7,7 @@ from rq import Queue
 from label_config import render
 from label_config.results import pair_result
 from pal_backend import wire
+from pal_backend.choosing import Operator
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 from pal_backend.errors import ConflictError, InputError, NotFoundError, UnavailableError
 from pal_backend.media import MediaFiles, MediaLinks
@@ -75,6 +76,7 @@ def test_setup_reads_no_artefact(web: WebSide) -> None:
         Queues(web.settings.redis_url),
         MediaLinks("k", "http://h"),
         MediaFiles(artefacts, lambda: 0.0),
+        Operator(),
     )
     web.revision([0] * 12)
     assert service.setup(PAIRS, wire.SetupRequest(2, "2.1", render.pair_config(), "")) == "v0000"

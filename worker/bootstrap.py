@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pal_backend.choosing import Operator
 from pal_backend.credentials import Credentials
 from pal_backend.label_studio import LabelStudio
 from pal_backend.queues import Queues
@@ -22,6 +23,15 @@ class Workshop:
     stores: Stores
     queues: Queues
     clock: Callable[[], float] = time.time
+
+    @property
+    def operator(self) -> Operator:
+        """What whoever runs this worker says about how projects learn.
+
+        Raises:
+            ConfigError: the environment names a recipe or backbone that cannot be.
+        """
+        return Operator.of(self.settings, self.credentials)
 
     def label_studio(self) -> LabelStudio:
         """A client for Label Studio's API; made when a job needs it, since learning does not."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pal_backend import export as exporting
 from pal_backend import queues, samples
+from pal_backend.choosing import settled
 from pal_backend.coverage import cover_pool
 from pal_backend.errors import ConflictError, NotFoundError
 from pal_backend.reconcile import Reconciler
@@ -67,8 +68,9 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
     shop = bootstrap.build()
     stop = StopFlag().install()
     snapshot = training.take_snapshot(shop, project)
-    trained = training.run(shop, snapshot, queues.report_progress, stop)
-    outcome = training.publish(shop, snapshot, trained)
+    outcome = training.take_as_it_comes(shop, snapshot)
+    if outcome is None:
+        outcome = training.publish(shop, snapshot, training.run(shop, snapshot, queues.report_progress, stop))
     shop.queues.learn(project)
     shop.queues.refill(project)
     return outcome
@@ -77,7 +79,8 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
 def ingest(project: str) -> dict[str, Any]:
     """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
     shop = bootstrap.build()
-    pool = FolderPool(Path(shop.stores.projects.get(project).pool))
+    kept = shop.stores.projects.get(project)
+    pool = FolderPool(Path(kept.pool))
     found = samples.ingest(
         pool,
         shop.stores.artefacts,
@@ -85,7 +88,8 @@ def ingest(project: str) -> dict[str, Any]:
         shop.settings.image_size,
         lambda done, of: queues.report_progress({"done": done, "of": of}),
     )
-    version = cover_pool(shop.stores, project, shop.settings.device)
+    learns = settled(kept, shop.stores, shop.operator).choice
+    version = cover_pool(shop.stores, project, shop.settings.device, learns)
     shop.queues.learn(project)
     return {"samples": found.samples, "new": found.new, "version": None if version is None else version.id}
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pal_backend.choosing import settled
+from pal_backend.core.choice import Tuning
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import Judgement, for_training, judge
@@ -20,11 +22,13 @@ from pal_backend.core.learning.training import Trained, train
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.recipes import recipe
 from pal_backend.core.vocabulary import Annotation, Answer
+from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
-from pal_backend.pool_index import load_images, load_samples
+from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.store.projects import Project
 from pal_backend.store.versions import Version
 from worker.bootstrap import Workshop
+from worker.networks import Material, as_it_comes, goes_on, made_by
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +40,11 @@ class Snapshot:
     """What a training works on; taken once, so that answers that come meanwhile do not shift under it."""
 
     project: Project
+    """With recipe, backbone, weights and tuning as they count now."""
     version: Version
     space: Space
     images: NDArray[np.uint8]
+    samples: list[PoolSample]
     annotations: list[Annotation]
 
     @property
@@ -52,23 +58,25 @@ def take_snapshot(shop: Workshop, name: str) -> Snapshot:
 
     Raises:
         ConflictError: the pool has samples that the version does not know; ingest makes a version first.
+        InputError, AccessError: how the project is to learn cannot be used.
     """
-    project = shop.stores.projects.get(name)
+    project = settled(shop.stores.projects.get(name), shop.stores, shop.operator)
     versions = shop.stores.versions(name)
     version = versions.load(versions.current_or_fail())
-    pool = [sample.id for sample in load_samples(shop.stores.artefacts, name)]
-    row = {sample: number for number, sample in enumerate(pool)}
+    pool = load_samples(shop.stores.artefacts, name)
+    row = {sample.id: number for number, sample in enumerate(pool)}
     if any(sample not in row for sample in version.sample_ids):
         raise ConflictError(
             f"version {version.id} of {name} has samples that the pool has not; expected the pool it was made from; "
             "restore the pool folder in the artefacts"
         )
-    images = load_images(shop.stores.artefacts, name)[[row[sample] for sample in version.sample_ids]]
+    rows = [row[sample] for sample in version.sample_ids]
     return Snapshot(
         project=project,
         version=version,
         space=build_space(version.sample_ids, version.features),
-        images=images,
+        images=load_images(shop.stores.artefacts, name)[rows],
+        samples=[pool[place] for place in rows],
         annotations=shop.stores.answers(name).all(),
     )
 
@@ -78,36 +86,67 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
 
     Raises:
         UnavailableError: the worker was stopped; the next sitting asks again.
+        PalError: the backbone, its weights or the file of features cannot be used.
     """
-    settings, chosen = shop.settings, recipe(snapshot.project.recipe)
+    settings, choice, chosen = shop.settings, snapshot.project.choice, recipe(snapshot.project.recipe)
+    material = Material.of(choice, snapshot.images, snapshot.samples)
+    versions = shop.stores.versions(snapshot.project.name)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
     trained = train(
-        snapshot.images,
+        material.seen,
         build_training_graph(snapshot.space, for_training(snapshot.answers), recipe=chosen),
         TrainingSettings.of(chosen, epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
+        backbone=material.backbone,
+        tuning=material.tuning,
         progress=progress,
         should_stop=should_stop,
-        warm_start=shop.stores.versions(snapshot.project.name).weights_of(snapshot.version.id),
+        warm_start=versions.weights_of(snapshot.version.id) if goes_on(choice, snapshot.version) else None,
     )
     if trained.stopped:
         raise UnavailableError("the training was stopped with its worker; the next sitting asks for it again")
     return trained
 
 
-def publish(shop: Workshop, snapshot: Snapshot, trained: Trained) -> dict[str, Any]:
-    """Keep the version; make it current if it explains the held-out answers no worse than the one in use."""
+def take_as_it_comes(shop: Workshop, snapshot: Snapshot) -> dict[str, Any] | None:
+    """Where nothing learns, publish the features as they come, unless they are in use; None where something learns.
+
+    Raises:
+        PalError: the backbone, its weights or the file of features cannot be used.
+    """
+    if snapshot.project.tuning != Tuning.FROZEN:
+        return None
+    device = shop.settings.device
+    found = as_it_comes(snapshot.project.choice, snapshot.version, snapshot.images, snapshot.samples, device)
+    if found is None:
+        return {"version": snapshot.version.id, "current": True, "reason": "nothing learns, since the tuning is frozen"}
+    trained, note = found
+    return publish(shop, snapshot, trained, GIVEN, note)
+
+
+def publish(
+    shop: Workshop, snapshot: Snapshot, trained: Trained, recipe_name: str = "", note: str = ""
+) -> dict[str, Any]:
+    """Keep the version; make it current if it explains the held-out answers no worse than the one in use.
+
+    Args:
+        shop: where it is kept.
+        snapshot: what it was made from.
+        trained: what was made.
+        recipe_name: its recipe; that of the project if empty.
+        note: about it; what the judgement says if empty.
+    """
     versions = shop.stores.versions(snapshot.project.name)
     judgement = judge(snapshot.version.features, trained.features, snapshot.version.sample_ids, snapshot.answers)
     version = Version(
         id=versions.next_id(),
         sample_ids=snapshot.version.sample_ids,
         features=trained.features,
-        recipe=snapshot.project.recipe,
+        recipe=recipe_name or snapshot.project.recipe,
         made_from_answers=len(snapshot.annotations),
-        note=judgement.reason,
+        note=note or judgement.reason,
         metrics=_metrics(snapshot, trained, judgement),
     )
-    versions.write(version, trained.weights, snapshot.annotations)
+    versions.write(version, trained.weights or None, snapshot.annotations)
     if not judgement.accepted:
         versions.refuse(version.id, judgement.reason)
     else:
@@ -129,6 +168,7 @@ def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict
         "log_loss_after": _finite(judgement.new),
         "held_out_pairs": judgement.pairs,
         "from": snapshot.version.id,
+        **made_by(snapshot.project.choice),
     }
 
 

@@ -14,6 +14,8 @@ from pal_backend.errors import InputError
 
 SMALL = "small"
 """Our own network for tiny images."""
+WEIGHT_FILES = (".safetensors", ".pth", ".pt")
+"""Kinds of file from which weights are read."""
 MAX_CHARACTERS = 1_000
 MAX_SIDE = 512
 """Largest side, in pixels, to which images are enlarged in front of a network."""

@@ -17,6 +17,7 @@ from typing import cast
 from redis import Redis
 from redis.client import Pipeline
 
+from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
@@ -75,11 +76,22 @@ class Project:
     """Candidates on a screen."""
     strategy: str = "gain"
     seed: int = 0
-    recipe: str = "simclr"
+    recipe: str = ""
+    """How it learns, as `pal init` was told; empty: others may say (:mod:`pal_backend.choosing`)."""
+    backbone: str = ""
+    weights: str = ""
+    tuning: str = ""
+    seal: str = ""
+    """That the backbone was named by `pal init`; see :meth:`pal_backend.choosing.Operator.seal`."""
     question_text: str = QUESTION_TEXT
 
     def __post_init__(self) -> None:
         check_name(self.name)
+
+    @property
+    def choice(self) -> Choice:
+        """Recipe, backbone, weights and tuning."""
+        return Choice(self.recipe, self.backbone, self.weights, self.tuning)
 
     def desk(self, name: str) -> Desk:
         """The desk of that name.
@@ -212,6 +224,11 @@ def _load(record: Record, name: str) -> Project:
         candidates=record.whole("candidates", 8),
         strategy=record.text("strategy", "gain"),
         seed=record.whole("seed", 0),
-        recipe=record.text("recipe", "simclr"),
+        # Earlier releases wrote the only recipe there was into every project; nobody had chosen it.
+        recipe=record.text("recipe", "") if "backbone" in record.value else "",
+        backbone=record.text("backbone", ""),
+        weights=record.text("weights", ""),
+        tuning=record.text("tuning", ""),
+        seal=record.text("seal", ""),
         question_text=record.text("question_text", QUESTION_TEXT),
     )

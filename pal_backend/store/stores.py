@@ -7,6 +7,7 @@ from redis import Redis
 from pal_backend.settings import Settings
 from pal_backend.store.answers import Answers
 from pal_backend.store.artefacts import Artefacts
+from pal_backend.store.asked import Asked
 from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
 from pal_backend.store.events import Events
 from pal_backend.store.projects import Projects, check_name
@@ -46,6 +47,10 @@ class Stores:
     def answers(self, project: str) -> Answers:
         """The annotations of a project."""
         return Answers(self.redis, check_name(project))
+
+    def asked(self, project: str) -> Asked:
+        """What a project's desks ask for in Label Studio."""
+        return Asked(self.redis, check_name(project))
 
     def questions(self, project: str) -> Questions:
         """The questions of a project."""

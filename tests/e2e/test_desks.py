@@ -7,6 +7,7 @@ import time
 import pytest
 from playwright.sync_api import Browser
 
+from pal_backend.choosing import Operator
 from pal_backend.core.paying import Verdict
 from pal_backend.core.vocabulary import Annotation, QuestionKind
 from pal_backend.status import status_of
@@ -52,7 +53,7 @@ def test_seconds_are_those_a_person_took(stack: Stack, browser: Browser, kind: Q
 def test_the_status_tells_seconds_people_and_desks(stack: Stack) -> None:
     """Two answers are too few to say which desk pays, and that is said; the person stands there by Label Studio's id."""
     stack.until(lambda: stack.folded() == 2, "both answers are in a revision")
-    found = status_of(stack.stores.projects.get(stack.project), stack.stores, stack.queues)
+    found = status_of(stack.stores.projects.get(stack.project), stack.stores, stack.queues, Operator())
     assert found.advice is not None
     assert found.advice.verdict is Verdict.UNTIMED
     assert "pairs has 1 timed answer and screens has 1 timed answer, and 10 are needed" in found.advice.sentence

@@ -16,11 +16,13 @@ from pal_backend.errors import ConfigError
 
 __all__ = [
     "Backbone",
+    "Given",
     "MakeBackbone",
     "Projector",
     "SmallConvNet",
     "Tuning",
     "checked",
+    "given",
     "initialise",
     "small",
 ]
@@ -73,6 +75,23 @@ class SmallConvNet(nn.Module):
 def small(channels: int, side: int, generator: torch.Generator) -> nn.Module:
     """:class:`SmallConvNet`, for images of any side."""
     return SmallConvNet(channels, generator)
+
+
+class Given(nn.Module):
+    """Features made elsewhere stand in the place of images: (B, D) to (B, D), as they are."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The features."""
+        return features
+
+
+def given(channels: int, side: int, generator: torch.Generator) -> nn.Module:
+    """:class:`Given`, for rows of ``channels`` numbers."""
+    return Given(channels)
 
 
 def _width(network: nn.Module) -> int:

@@ -1,0 +1,218 @@
+"""Whose word counts on how a project learns, and what a word from outside may name. Names only; nothing is imported for them.
+
+In this order, each part for itself (a backbone with its weights is one part):
+
+1. ``pal init --recipe … --backbone … --weights … --tuning …``, kept with the project;
+2. the extra parameters of the ML backend in Label Studio, of the first desk that says something: whoever may edit that
+   project writes them, so they may name any recipe and tuning, but only backbones of the operator's list ``PAL_BACKBONES``,
+   and weights only by the name of a file in ``PAL_HOME/weights``;
+3. ``PAL_RECIPE``, ``PAL_BACKBONE``, ``PAL_WEIGHTS``, ``PAL_TUNING`` of whoever looks;
+4. simclr, small, none, full.
+
+What is kept about a project lies in Redis too. So that writing there cannot make a worker import a module, ``pal init``
+seals such a name with a key that only ``secrets.json`` holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Choice, Source, read_tuning
+from pal_backend.core.recipes import recipe
+from pal_backend.credentials import Credentials
+from pal_backend.errors import AccessError, ConfigError, InputError
+from pal_backend.settings import Settings
+from pal_backend.store.projects import Project
+from pal_backend.store.stores import Stores
+
+INIT = "pal init"
+ENVIRONMENT = "environment"
+DEFAULT = "default"
+FOLDER = "weights"
+"""In ``PAL_HOME``: the files that extra parameters may name."""
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}\Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What whoever runs this installation says. The key is hidden from ``repr``."""
+
+    defaults: Choice = field(default_factory=Choice)
+    """Of the environment; what is empty was not said."""
+    allowed: frozenset[str] = frozenset({SMALL})
+    """Backbones that extra parameters may name, each spelt in full."""
+    folder: Path = Path(FOLDER)
+    key: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, credentials: Credentials) -> Operator:
+        """As the environment and ``secrets.json`` say.
+
+        Raises:
+            ConfigError: the environment names a recipe or backbone that cannot be.
+        """
+        defaults = Choice(settings.recipe, settings.backbone, settings.weights, settings.tuning)
+        allowed = frozenset(name.strip() for name in settings.backbones.split(",") if name.strip())
+        try:
+            _known(defaults)
+            for name in allowed:
+                BackboneName.parse(name)
+        except InputError as problem:
+            raise ConfigError(f"PAL_RECIPE, PAL_BACKBONE or PAL_BACKBONES cannot be used: {problem}") from None
+        return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key)
+
+    def seal(self, project: str, backbone: str) -> str:
+        """HMAC-SHA256 of a project's backbone: that whoever holds the key named it. 64 hex digits."""
+        return hmac.new(self.key.encode(), f"backbone/{project}/{backbone}".encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """How a project learns, complete, and who said so."""
+
+    choice: Choice
+    said_by: Mapping[str, str]
+    """Of recipe, backbone and tuning: "pal init", "desk NAME", "environment" or "default"."""
+
+
+def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
+    """What counts for a project, by name, as ``pal status`` shows it; :func:`settled` is what a worker may use.
+
+    Raises:
+        InputError: something that is kept about it is malformed.
+    """
+    layers = _layers(project, stores.asked(project.name).all(), operator)
+    found = Choice()
+    for _, layer in layers:
+        found = found.over(layer)
+    said_by = {
+        "recipe": next((who for who, layer in layers if layer.recipe), DEFAULT),
+        "backbone": next((who for who, layer in layers if layer.backbone or layer.weights), DEFAULT),
+        "tuning": next((who for who, layer in layers if layer.tuning), DEFAULT),
+    }
+    return Chosen(found.completed(), said_by)
+
+
+def settled(project: Project, stores: Stores, operator: Operator) -> Project:
+    """The project with recipe, backbone, weights and tuning as a worker may use them; weights are a path, or empty.
+
+    Raises:
+        InputError: the parts do not go together, or a desk asks for what is not allowed here.
+        AccessError: the backbone would import code that nobody here has named.
+    """
+    found = chosen(project, stores, operator)
+    choice, said_by = _known(found.choice.check()), found.said_by["backbone"]
+    if said_by not in (INIT, ENVIRONMENT, DEFAULT):
+        allow(choice, operator)
+        if choice.weights:
+            choice = replace(choice, weights=str(operator.folder / choice.weights))
+    elif said_by == INIT and not _vouched_for(project, choice.backbone, operator):
+        raise AccessError(
+            f"project {project.name} has the backbone {choice.backbone!r:.80}, which is code to import, but not by the hand "
+            f"of `pal init` with this PAL_HOME; expected that, or the name in PAL_BACKBONES; run `pal init {project.name} "
+            "--backbone …` again, or list it where this worker runs"
+        )
+    return replace(
+        project, recipe=choice.recipe, backbone=choice.backbone, weights=choice.weights, tuning=choice.tuning
+    )
+
+
+def ask(project: Project, desk: str, asked: Choice, stores: Stores, operator: Operator) -> None:
+    """Keep what a desk's extra parameters ask for; looking at Label Studio's settings changes nothing.
+
+    Raises:
+        InputError: they name what they may not, or what does not go with the rest; nothing is kept.
+    """
+    allow(asked, operator)
+    kept = stores.asked(project.name)
+    before = kept.all()
+    if asked == before.get(desk, Choice()):
+        return
+    together = Choice()
+    for _, layer in _layers(project, {**before, desk: asked}, operator):
+        together = together.over(layer)
+    together.check()
+    kept.put(desk, asked)
+
+
+def initialised(
+    project: Project,
+    operator: Operator,
+    *,
+    recipe: str | None,
+    backbone: str | None,
+    weights: str | None,
+    tuning: str | None,
+) -> Project:
+    """The project as `pal init` was told to let it learn; None leaves a part as it is, "" takes a choice back.
+
+    A backbone comes with its weights: naming one without a file leaves it without. Files are kept with their whole path.
+
+    Raises:
+        InputError: a name cannot be read.
+    """
+    if recipe is not None:
+        project = replace(project, recipe=recipe)
+    if tuning is not None:
+        project = replace(project, tuning=tuning)
+    if backbone is not None:
+        name = BackboneName.parse(backbone) if backbone else None
+        if name is not None and name.source is Source.FEATURES:
+            backbone = f"features:{Path(name.name).absolute()}"
+        project = replace(project, backbone=backbone, weights="", seal=operator.seal(project.name, backbone))
+    if weights is not None:
+        project = replace(project, weights=str(Path(weights).absolute()) if weights else "")
+    _known(project.choice)
+    return project
+
+
+def allow(asked: Choice, operator: Operator) -> None:
+    """Let extra parameters pass that name nothing but what they may.
+
+    Raises:
+        InputError: they name anything else.
+    """
+    _known(asked)
+    backbone = asked.backbone or SMALL
+    if (asked.backbone or asked.weights) and backbone not in operator.allowed:
+        raise InputError(
+            f"the extra parameters ask for the backbone {backbone!r:.80}; expected one that the operator allows: "
+            f"{', '.join(sorted(operator.allowed)) or 'none'}; add it to PAL_BACKBONES, or choose it with `pal init --backbone`"
+        )
+    if asked.weights and not (_FILE.match(asked.weights) and Path(asked.weights).suffix in WEIGHT_FILES):
+        raise InputError(
+            f"the extra parameters ask for the weights {asked.weights!r:.80}; expected the name of a file in the operator's "
+            f"folder of weights, ending in {', '.join(WEIGHT_FILES)}; give the name alone"
+        )
+
+
+def _layers(project: Project, asked: Mapping[str, Choice], operator: Operator) -> list[tuple[str, Choice]]:
+    """Who says what, whoever counts most first."""
+    desks = [
+        (f"desk {desk.name}", asked[desk.name]) for desk in project.desks if desk.name in asked and not desk.retired
+    ]
+    return [(INIT, project.choice), *desks, (ENVIRONMENT, operator.defaults)]
+
+
+def _known(choice: Choice) -> Choice:
+    """``choice``, if what it says can be read."""
+    if choice.recipe:
+        recipe(choice.recipe)
+    if choice.backbone:
+        BackboneName.parse(choice.backbone)
+    if choice.tuning:
+        read_tuning(choice.tuning)
+    return choice
+
+
+def _vouched_for(project: Project, backbone: str, operator: Operator) -> bool:
+    """Whether importing a backbone's code is the operator's wish. Other kinds pick among what is installed."""
+    if BackboneName.parse(backbone).source is not Source.FACTORY or backbone in operator.allowed:
+        return True
+    ours = operator.seal(project.name, backbone)
+    return backbone == operator.defaults.backbone or hmac.compare_digest(ours.encode(), project.seal.encode())

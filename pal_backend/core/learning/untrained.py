@@ -1,0 +1,26 @@
+"""Features of a network as it comes, before anything was learned here."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pal_backend.core.learning.backbones import Tuning
+from pal_backend.core.learning.model import Model, features_of
+from pal_backend.core.learning.training import pick_device
+
+
+def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> NDArray[np.float32]:
+    """What a backbone sees in images, uint8 (N, S, S, C): float32 (N, D), each column with mean 0 and standard deviation 1.
+
+    Scaled as after a training, since a network's own scales are accidental; a column that is the same for all is 0.
+    """
+    place = pick_device(device)
+    model = Model(network, Tuning.FROZEN, 1, torch.Generator()).to(place)
+    features = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place))
+    scaled: NDArray[np.float32] = (
+        (features - features.mean(dim=0)) / (features.std(dim=0, correction=0) + 1e-6)
+    ).numpy()
+    return scaled

@@ -1,0 +1,78 @@
+"""What a project's choice means for a training: the network, how much of it learns, on what, and what it goes on from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.backbones import backbone
+from pal_backend.core.choice import BackboneName, Choice, Source
+from pal_backend.core.learning.backbones import MakeBackbone, Tuning, given
+from pal_backend.core.learning.training import Trained
+from pal_backend.coverage import GIVEN, Given
+from pal_backend.given_features import given_features
+from pal_backend.pool_index import PoolSample
+from pal_backend.store.versions import Version
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a training works with.
+
+    Args:
+        seen: what the network sees: the images, uint8 (N, S, S, C), or features made elsewhere, float32 (N, D).
+        backbone: makes the network.
+        tuning: how much of it learns.
+    """
+
+    seen: NDArray[np.uint8] | NDArray[np.float32]
+    backbone: MakeBackbone
+    tuning: Tuning
+
+    @classmethod
+    def of(cls, choice: Choice, images: NDArray[np.uint8], samples: Sequence[PoolSample]) -> Material:
+        """What a complete choice names, for these samples and their images, row by row.
+
+        Raises:
+            PalError: the backbone, its weights or the file of features cannot be used.
+        """
+        name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
+        if name.source is Source.FEATURES:
+            return cls(given_features(Path(name.name), samples), given, tuning)
+        return cls(images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
+
+
+def as_it_comes(
+    choice: Choice, version: Version, images: NDArray[np.uint8], samples: Sequence[PoolSample], device: str
+) -> tuple[Trained, str] | None:
+    """Features of a network that does not learn, with the words that tell what they are; None if they are in use already.
+
+    Raises:
+        PalError: the backbone, its weights or the file of features cannot be used.
+    """
+    started = time.perf_counter()
+    found = Given.of(choice, images)
+    if version.recipe == GIVEN and version.note == found.note:
+        return None
+    features = found.features(samples, device)
+    trained = Trained(b"", features, (), 0.0, time.perf_counter() - started, stopped=False, warm=False)
+    return trained, found.note
+
+
+def made_by(choice: Choice) -> dict[str, str]:
+    """Backbone, weights and tuning, as a version's metrics hold them."""
+    return {name: text for name, text in asdict(choice).items() if name != "recipe"}
+
+
+def goes_on(choice: Choice, version: Version) -> bool:
+    """Whether a training may start from a version's weights: they are of the same network, tuned in the same way.
+
+    Else a network chosen with weights of its own would be overwritten by the last one of the same shape.
+    """
+    before = {"backbone": "small", "weights": "", "tuning": "full"} | version.metrics
+    return all(before[name] == text for name, text in made_by(choice).items())
