@@ -197,7 +197,7 @@ def _torchvision(name: BackboneName) -> Builder:
 
 def _classifier(network: nn.Module) -> str:
     """Name of the layer whose outputs are the classes: the last one of a thousand outputs."""
-    layers = [
+    layers: list[str] = [
         path
         for path, layer in network.named_modules()
         if (isinstance(layer, nn.Linear) and layer.out_features == CLASSES)

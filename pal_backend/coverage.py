@@ -66,7 +66,9 @@ def cover_pool(stores: Stores, project: str, device: str = "auto", choice: Choic
             before,
             id=versions.next_id(),
             sample_ids=sample_ids,
-            features=_embedded(before, weights, load_images(stores.artefacts, project), samples, choice, device),
+            features=_embedded(
+                before, weights, load_images(stores.artefacts, project), samples, choice=choice, device=device
+            ),
             note=f"{current} with the samples that joined since",
         )
     annotations: list[Annotation] = [] if current is None else versions.answers_of(current)
@@ -140,6 +142,7 @@ def _embedded(
     weights: bytes | None,
     images: NDArray[np.uint8],
     samples: Sequence[PoolSample],
+    *,
     choice: Choice,
     device: str,
 ) -> NDArray[np.float32]:

@@ -94,7 +94,8 @@ def fit(network: nn.Module, found: Mapping[str, Tensor], removed: Sequence[str],
     prefix = _prefix(expected, found)
     inside = {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
     known = network.state_dict().keys()
-    left = [n for n in inside if n not in known and not n.startswith(tuple(f"{part}." for part in removed))]
+    beside = tuple(f"{part}." for part in removed)
+    left = [n for n in inside if n not in known and not n.startswith(beside) and not n.endswith(_COUNTER)]
     missing = [name for name in expected if name not in inside]
     other = [
         f"{name} (found {tuple(inside[name].shape)}, expected {tuple(value.shape)})"

@@ -146,15 +146,15 @@ def parse_setup(body: Any) -> SetupRequest:
 
 def _asked(value: Any) -> Choice:
     """Extra parameters as people write them: an object, or the text of one. What is not ours in them is passed over."""
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str):
         try:
-            value = untrusted.decode(untrusted.text(value, "extra_params", MAX_EXTRA_CHARACTERS).encode())
+            value = untrusted.decode(untrusted.text(value.strip() or "{}", "extra_params", MAX_EXTRA_CHARACTERS).encode())
         except InputError:
             raise InputError(
                 'extra_params is no JSON; expected an object such as {"recipe": "simclr"}; mend it in the settings of the '
                 "ML backend"
             ) from None
-    found = {} if value is None or value == "" else untrusted.mapping(value, "extra_params")
+    found = {} if value is None else untrusted.mapping(value, "extra_params")
     said = {part.name: found[part.name] for part in fields(Choice) if found.get(part.name) is not None}
     return Choice(**{name: untrusted.text(text, f"extra_params.{name}") for name, text in said.items()})
 

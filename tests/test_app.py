@@ -217,6 +217,19 @@ def test_training_is_asked_for_in_two_ways(web: WebSide) -> None:
     assert [type(event).__name__ for _, event in web.stream()] == ["TrainingRequested"] * 2
 
 
+def test_extra_parameters_outside_the_list_are_a_bad_request(web: WebSide) -> None:
+    """Label Studio shows the reason to whoever connects; what the recordings hold passes."""
+    body = {"project": "2.1", "extra_params": {"backbone": "os:system"}}
+    response = web.client.post(f"{DESK}/setup", json=body, auth=web.basic)
+    assert response.status_code == 400
+    assert "expected one that the operator allows: small" in response.json()["detail"]
+    body["extra_params"] = {"a": 1, "recipe": "gps-simclr"}
+    assert web.client.post(f"{DESK}/setup", json=body, auth=web.basic).status_code == 200
+    shown = web.client.get("/p/rec/status", auth=web.basic).json()["learns"]
+    assert shown["choice"]["recipe"] == "gps-simclr"
+    assert shown["said_by"] == {"recipe": "desk pairs", "backbone": "default", "tuning": "default"}
+
+
 def test_bare_setup_is_pending(web: WebSide) -> None:
     """A backend connected by hand is accepted, if it has our password, and waits to be adopted."""
     response = web.client.post("/setup", json={"project": "77.1", "hostname": "http://ls"}, auth=web.basic)

@@ -156,6 +156,28 @@ def test_init_without_images_says_what_is_missing(redis_url: str, tmp_path: Path
     assert not (tmp_path / "projects").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--recipe", "best"), "there is no recipe 'best'; expected one of: simclr"),
+        (("--backbone", "torchvision:resnet19"), "expected one such as resnet18"),
+        (("--backbone", "no_such.module:make"), "cannot be imported"),
+        (("--tuning", "frozen"), "tuning frozen of small without weights"),
+        (("--backbone", "torchvision:resnet18", "--weights", "none.pth"), "none.pth cannot be found here"),
+        (("--backbone", "features:none.npy"), "none.npy cannot be found here"),
+    ],
+)
+def test_init_refuses_a_way_to_learn_before_anything_is_made(
+    redis_url: str, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    """Unknown names, missing files and parts that do not go together; Label Studio is not even asked."""
+    env = {"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path / "home")}
+    done = pal("init", "birds", "--images", str(tmp_path), *options, env=env)
+    assert done.returncode in (2, 4, 7), done.stderr
+    assert words in " ".join(done.stderr.split())
+    assert not (tmp_path / "home/projects").exists()
+
+
 def test_simulate_prints_one_object(digits: tuple[str, ...]) -> None:
     """`pal simulate --json` prints one JSON object with the curve at every budget, and progress goes elsewhere."""
     done = pal("simulate", *digits, "--answers", "20", "--budgets", "5,10", "--error-rate", "0.05", "--json")

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from label_config import render
 from label_config.results import pair_result
 from pal_backend import wire
 from pal_backend.choosing import Operator
+from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 from pal_backend.errors import ConflictError, InputError, NotFoundError, UnavailableError
 from pal_backend.media import MediaFiles, MediaLinks
@@ -83,6 +85,27 @@ def test_setup_reads_no_artefact(web: WebSide) -> None:
     assert artefacts.reads == 0
     service.predict(PAIRS, wire.PredictRequest(2, (), ""))
     assert artefacts.reads > 0
+
+
+def test_setup_keeps_what_the_extra_parameters_ask_for(web: WebSide) -> None:
+    """The status shows it with who said so; an old server that passes none on changes nothing."""
+    asked = wire.SetupRequest(2, "2.1", "", "", Choice(recipe="vicreg"))
+    web.service.setup(PAIRS, asked)
+    web.service.setup(PAIRS, replace(asked, asked=None))
+    learns = web.service.status(PROJECT).learns
+    assert learns is not None
+    assert (learns.choice.recipe, learns.said_by["recipe"]) == ("vicreg", "desk pairs")
+    web.service.setup(PAIRS, replace(asked, asked=Choice()))
+    assert web.stores.asked(PROJECT).all() == {}
+
+
+def test_setup_refuses_what_the_operator_did_not_list(web: WebSide) -> None:
+    """Code, other networks and paths from Label Studio; what was asked for before stands."""
+    web.service.setup(PAIRS, wire.SetupRequest(2, "2.1", "", "", Choice(recipe="vicreg")))
+    for asked in (Choice(backbone="os:system"), Choice(backbone="torchvision:resnet18"), Choice(weights="../w.pth")):
+        with pytest.raises(InputError, match="the extra parameters ask for"):
+            web.service.setup(PAIRS, wire.SetupRequest(2, "2.1", "", "", asked))
+    assert web.stores.asked(PROJECT).all() == {"pairs": Choice(recipe="vicreg")}
 
 
 def test_a_config_that_does_not_serve_is_complained_about(web: WebSide, caplog: pytest.LogCaptureFixture) -> None:

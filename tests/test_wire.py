@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from label_config import render
 from label_config.results import pair_result, screen_result
 from pal_backend import wire
+from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import AnnotationKey, Origin, Pair, Purpose, Question, QuestionKind, Verdict
 from pal_backend.errors import InputError
 
@@ -408,6 +409,30 @@ def test_setup_is_read() -> None:
     for spoilt in ([], {"project": True}, {"schema": 1}, {"hostname": "h" * 2000}):
         with pytest.raises(InputError):
             wire.parse_setup(spoilt)
+
+
+def test_extra_parameters_are_read_as_names() -> None:
+    """An object or the text of one; what is not ours is passed over, and what was not sent asks for nothing anew."""
+    assert wire.parse_setup(recorded("04", 1)).asked == Choice()
+    assert wire.parse_setup({}).asked is None
+    said = {"recipe": "vicreg", "backbone": "small", "weights": "w.pth", "tuning": "head"}
+    for sent in (said | {"a": [1]}, json.dumps(said), said | {"b": None}):
+        assert wire.parse_setup({"extra_params": sent}).asked == Choice("vicreg", "small", "w.pth", "head")
+    for nothing in (None, {}, "", "  ", "{}", "null", {"recipe": None}):
+        assert wire.parse_setup({"extra_params": nothing}).asked == Choice()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *([], 5, True, "recipe: scl", "[1]", "[" * 100_000, '{"recipe": NaN}', {"recipe": 5}, {"backbone": ["small"]}),
+        *({"weights": {"path": "w"}}, {"tuning": "x" * 2000}, {"backbone": "\ud800"}, "x" * 20_000),
+    ],
+)
+def test_extra_parameters_of_other_types_are_refused(sent: object) -> None:
+    """The field is named; nothing endless is read."""
+    with pytest.raises(InputError, match="extra_params"):
+        wire.parse_setup({"extra_params": sent})
 
 
 def test_every_task_of_a_predict_is_kept() -> None:

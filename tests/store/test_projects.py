@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from redis import Redis
 
+from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.projects import PENDING_LIMIT, Desk, Pending, Project
@@ -14,8 +16,9 @@ from pal_backend.store.stores import Stores
 
 DESK = Desk("pairs", QuestionKind.PAIR, 1, 2, 3, prelabel=True, label_studio_url="http://127.0.0.1:8080")
 PROJECT = Project(
-    "digits", "/pool", (DESK, Desk("screens", QuestionKind.SCREEN, 4, 5, 6, retired=True)), candidates=6, seed=3
-)
+    "digits", "/pool", (DESK, Desk("screens", QuestionKind.SCREEN, 4, 5, 6, retired=True)), candidates=6, seed=3,
+    recipe="scl", backbone="my.net:make", weights="/w.pth", tuning="head", seal="abc",
+)  # fmt: skip
 
 
 def test_a_project_comes_back_as_it_was(stores: Stores) -> None:
@@ -27,6 +30,16 @@ def test_a_project_comes_back_as_it_was(stores: Stores) -> None:
     stores.projects.save(changed)
     assert stores.projects.get("digits") == changed
     assert stores.projects.names() == ["digits"]
+
+
+def test_a_project_of_an_earlier_release_chose_nothing(stores: Stores, redis: Redis) -> None:
+    """It has the one recipe there was, which nobody chose, and none of the other fields."""
+    stores.projects.save(PROJECT)
+    fields = json.loads(str(redis.get("pal:digits:config")))
+    for name in ("backbone", "weights", "tuning", "seal"):
+        del fields[name]
+    redis.set("pal:digits:config", json.dumps(fields | {"recipe": "simclr"}))
+    assert stores.projects.get("digits").choice == Choice()
 
 
 def test_a_project_survives_the_loss_of_redis(stores: Stores, redis: Redis) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pal_backend.core.learning.backbones import Backbone, Projector, SmallConvNet
+from pal_backend.core.learning.backbones import Backbone, Projector, SmallConvNet, checked, given, small
+from pal_backend.errors import ConfigError
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 32), (3, 32), (1, 8), (3, 65)])
@@ -31,3 +32,21 @@ def test_features_do_not_depend_on_the_rest_of_the_batch() -> None:
     network = SmallConvNet(3, torch.Generator().manual_seed(0))
     images = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(network(images)[:1], network(images[:1]), atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_made_is_tried_on_two_images() -> None:
+    """A network that keeps its word passes, in the mode it came in; one that does not is told of by name."""
+    make = checked(small, "small")
+    network = make(3, 16, torch.Generator().manual_seed(0))
+    assert isinstance(network, SmallConvNet)
+    assert network.training
+    with pytest.raises(ConfigError, match=r"the backbone mine is of type int; expected a torch\.nn\.Module"):
+        checked(lambda *about: 1, "mine")(3, 16, torch.Generator())
+
+
+def test_given_features_stay_as_they_are() -> None:
+    """They stand in the place of images."""
+    rows = torch.rand(4, 7)
+    network = given(7, 7, torch.Generator())
+    assert network.features == 7
+    assert torch.equal(network(rows), rows)
