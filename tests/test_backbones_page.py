@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.datasets import load_digits
 
 from pal_backend.backbones import GROUP, backbone, known
 from pal_backend.core.choice import BackboneName, Tuning
@@ -60,10 +61,11 @@ def test_the_example_is_a_backbone(example: str, direct: bool, channels: int, si
 @pytest.mark.parametrize("tuning", [Tuning.FULL, Tuning.HEAD])
 def test_the_example_is_trained_and_used_again(example: str, tuning: Tuning, tmp_path: Path) -> None:
     """It learns, sees the same features again, and takes a file of weights."""
-    pool = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 1), dtype=np.uint8)
-    ids = tuple(f"{number:016x}" for number in range(30))
-    graph = build_training_graph(build_space(ids, pool.reshape(30, -1).astype(np.float32)), [], recipe=DEFAULT)
-    settings = TrainingSettings.of(DEFAULT, epochs=3, batch=16, device="cpu")
+    digits = load_digits()["images"][:100, :, :, None]
+    pool = np.repeat(np.repeat(15 * digits, 2, axis=1), 2, axis=2).astype(np.uint8)
+    ids = tuple(f"{number:016x}" for number in range(100))
+    graph = build_training_graph(build_space(ids, digits.reshape(100, -1).astype(np.float32)), [], recipe=DEFAULT)
+    settings = TrainingSettings.of(DEFAULT, epochs=6, batch=32, device="cpu")
     trained = train(pool, graph, settings, backbone=backbone(example), tuning=tuning)
     assert trained.losses[-1] < trained.losses[0]
     again = embed(trained.weights, pool, backbone=backbone(example), device="cpu")

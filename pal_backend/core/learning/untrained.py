@@ -11,6 +11,9 @@ from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.model import Model, features_of
 from pal_backend.core.learning.training import pick_device
 
+_ROUNDING = 1e-6
+"""A column that varies by less than this share of its largest value varies by float32's rounding alone."""
+
 
 def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> NDArray[np.float32]:
     """What a backbone sees in images, uint8 (N, S, S, C): float32 (N, D), each column with mean 0 and standard deviation 1.
@@ -19,8 +22,8 @@ def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "a
     """
     place = pick_device(device)
     model = Model(network, Tuning.FROZEN, 1, torch.Generator()).to(place)
-    features = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place))
-    scaled: NDArray[np.float32] = (
-        (features - features.mean(dim=0)) / (features.std(dim=0, correction=0) + 1e-6)
-    ).numpy()
-    return scaled
+    features = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place)).double().numpy()
+    centred = features - features.mean(axis=0)
+    scale = centred.std(axis=0)
+    says_something = scale > _ROUNDING * np.abs(features).max(axis=0)
+    return np.where(says_something, centred / np.where(says_something, scale, 1.0), 0.0).astype(np.float32)
