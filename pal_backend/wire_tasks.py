@@ -148,7 +148,9 @@ def _asked(value: Any) -> Choice:
     """Extra parameters as people write them: an object, or the text of one. What is not ours in them is passed over."""
     if isinstance(value, str):
         try:
-            value = untrusted.decode(untrusted.text(value.strip() or "{}", "extra_params", MAX_EXTRA_CHARACTERS).encode())
+            value = untrusted.decode(
+                untrusted.text(value.strip() or "{}", "extra_params", MAX_EXTRA_CHARACTERS).encode()
+            )
         except InputError:
             raise InputError(
                 'extra_params is no JSON; expected an object such as {"recipe": "simclr"}; mend it in the settings of the '

@@ -187,9 +187,7 @@ def test_a_version_cannot_say_what_code_is_imported(pool: Pool, monkeypatch: pyt
     pool.cover()
     trained = pool.train("small")
     versions = pool.stores.versions(NAME)
-    forged = Version(
-        "v0002", trained.sample_ids, trained.features, "simclr", 0, "", {"backbone": "own_networks:make"}
-    )
+    forged = Version("v0002", trained.sample_ids, trained.features, "simclr", 0, "", {"backbone": "own_networks:make"})
     versions.write(forged, versions.weights_of("v0001"), [])
     versions.make_current("v0002", "v0001")
     pool.grow(1)
