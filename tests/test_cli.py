@@ -350,6 +350,9 @@ def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_
     assert "Label Studio project 7" in table.stdout
     assert "start one with `python -m worker`" in table.stdout
     assert "broken.png: " in table.stdout
+    assert "recipe simclr (default)" in table.stdout
+    assert "backbone small (default)" in table.stdout
+    assert "tuning full (default)" in table.stdout
 
     found = json.loads(pal("status", "birds", "--json", env=env).stdout)
     assert (found["project"], found["annotations"], found["quarantined"], found["jobs"]) == ("birds", 0, 1, [])
