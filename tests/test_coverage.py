@@ -113,8 +113,11 @@ def test_version_zero_is_the_backbone_as_it_comes(pool: Pool, resnet: Choice) ->
     network = backbone(resnet.backbone, Path(resnet.weights))(3, 16, torch.Generator()).eval()
     images = load_images(pool.stores.artefacts, NAME)
     with torch.no_grad():
-        raw = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0).numpy()
-    np.testing.assert_allclose(version.features, (raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-6), atol=1e-3)
+        raw = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0).double().numpy()
+    alive = raw.std(axis=0) > 1e-4 * np.abs(raw).max()  # float32 leaves little of what varies less
+    scaled = (raw - raw.mean(axis=0))[:, alive] / raw.std(axis=0)[alive]
+    assert alive.sum() > 300
+    np.testing.assert_allclose(version.features[:, alive], scaled, atol=1e-3)
     assert pool.cover(resnet) is None
     pool.grow(2)
     grown = pool.cover(resnet)
