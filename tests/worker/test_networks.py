@@ -82,7 +82,7 @@ class Trainer:
 
     def train(self) -> Version:
         """What the train job publishes."""
-        snapshot = training.take_snapshot(self.shop, NAME)
+        snapshot = training.take_snapshot(self.shop, NAME, 1)
         outcome = training.take_as_it_comes(self.shop, snapshot)
         if outcome is None:
             trained = training.run(self.shop, snapshot, lambda state: None, lambda: False)
