@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pal_backend.choosing import settled
 from pal_backend.core.choice import Tuning
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.learning.checkpoint import CheckpointError
+from pal_backend.core.learning.checkpoint import CheckpointError, pack_prior, unpack_prior
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import Judgement, for_training, judge
+from pal_backend.core.learning.positives import positives
+from pal_backend.core.learning.prior import prior_neighbours
 from pal_backend.core.learning.settings import TrainingSettings
-from pal_backend.core.learning.training import Trained, train
+from pal_backend.core.learning.training import Trained, pick_device, train
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.recipes import recipe
+from pal_backend.core.recipes import NeighbourRule, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
@@ -105,10 +108,12 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
     material = Material.of(choice, snapshot.images, snapshot.samples)
     versions, unfinished = shop.stores.versions(snapshot.project.name), shop.stores.unfinished(snapshot.project.name)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
+    prior = _prior(shop, snapshot, material, progress, should_stop)
+    progress({"doing": "training"})
     training = partial(
         train,
         material.seen,
-        build_training_graph(snapshot.space, for_training(snapshot.answers), recipe=chosen),
+        build_training_graph(snapshot.space, for_training(snapshot.answers), prior=prior, recipe=chosen),
         TrainingSettings(
             recipe=chosen,
             epochs=settings.train_epochs,
@@ -118,6 +123,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         ),
         backbone=material.backbone,
         tuning=material.tuning,
+        positives=partial(positives, rule=chosen.neighbours),
         progress=progress,
         should_stop=should_stop,
         warm_start=versions.weights_of(snapshot.version.id) if goes_on(choice, snapshot.version) else None,
@@ -129,8 +135,48 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         log.warning("%s: %s", snapshot.project.name, problem)
         trained = training()
     if trained.stopped:
-        raise UnavailableError("the training was stopped with its worker; it goes on where it was with the next one")
+        raise _stopped()
     return trained
+
+
+def _prior(
+    shop: Workshop, snapshot: Snapshot, material: Material, progress: Progress, should_stop: Callable[[], bool]
+) -> sparse.csr_array | None:
+    """Prior neighbours by the recipe's rule, worked out once for a training; None for the version's own strongest edges.
+
+    Raises:
+        UnavailableError: the worker was stopped.
+    """
+    rule = recipe(snapshot.project.recipe).neighbours
+    if replace(rule, refresh=0) == NeighbourRule():
+        return None
+    unfinished = shop.stores.unfinished(snapshot.project.name)
+    kept = unfinished.prior()
+    if kept is not None:
+        try:
+            return unpack_prior(kept, len(snapshot.version.sample_ids))
+        except ValueError as problem:
+            log.warning("%s: %s", snapshot.project.name, problem)
+    if rule.space == "backbone" and material.seen.ndim == 2:  # features made elsewhere are those of their backbone
+        return positives(material.seen.astype(np.float32), rule)
+    found = prior_neighbours(
+        rule,
+        snapshot.images,
+        snapshot.version.features,
+        backbone=material.backbone,
+        seed=shop.settings.seed,
+        device=pick_device(shop.settings.device),
+        progress=lambda state: progress({"doing": "prior neighbours", **state}),
+        should_stop=should_stop,
+    )
+    if should_stop():
+        raise _stopped()
+    unfinished.keep_prior(snapshot.attempt, pack_prior(found))
+    return found
+
+
+def _stopped() -> UnavailableError:
+    return UnavailableError("the training was stopped with its worker; it goes on where it was with the next one")
 
 
 def take_as_it_comes(shop: Workshop, snapshot: Snapshot) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pal_backend.core.choice import Choice
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import for_training
 from pal_backend.core.learning.settings import TrainingSettings
@@ -40,20 +41,23 @@ def one_more_answer(trainer: Trainer) -> None:
     trainer.stores.answers(NAME).put([Annotation(key, 999, "q999", "8", 999, (answer,))])
 
 
-def test_a_stopped_training_goes_on_with_the_answers_it_began_with(trainer: Trainer) -> None:
+@pytest.mark.parametrize("name", ["simclr", "gps-autoencoder"])
+def test_a_stopped_training_goes_on_with_the_answers_it_began_with(trainer: Trainer, name: str) -> None:
     """Asked to stop it fails with a word for the retry; the retry trains on the same answers to the same result, though
     another answer has come meanwhile. A job of another revision begins anew with all of them.
     """
+    trainer.choose(Choice(recipe=name))
     whole = trainer.train()  # refused: too few answers are held out to judge it by
     asked = iter([False] * 4)
     snapshot = training.take_snapshot(trainer.shop, NAME, 1)
     with pytest.raises(UnavailableError, match="goes on where it was"):
         training.run(trainer.shop, snapshot, lambda state: None, lambda: next(asked, True))
     one_more_answer(trainer)
+    assert (trainer.stores.unfinished(NAME).prior() is None) == (name == "simclr")
 
     again = training.take_snapshot(trainer.shop, NAME, 1)
     told: list[int] = []
-    trained = training.run(trainer.shop, again, lambda state: told.append(state["epoch"]), lambda: False)
+    trained = training.run(trainer.shop, again, lambda state: told.append(state.get("epoch", 0)), lambda: False)
     other = training.take_snapshot(trainer.shop, NAME, 2)
 
     assert [a.key for a in again.annotations] == [a.key for a in snapshot.annotations]
