@@ -95,22 +95,23 @@ def test_a_published_version_tells_how_it_was_trained_and_leaves_no_checkpoint(t
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_training_job_goes_on_where_it_was(trainer: Trainer, tmp_path: Path) -> None:
     """Worker and horse killed in the middle, an answer meanwhile: the retried job publishes, bit for bit, what an unbroken
     training on the answers of the beginning gives.
     """
-    settings, stores = replace(trainer.shop.settings, train_epochs=60), trainer.stores
+    settings, stores = replace(trainer.shop.settings, train_epochs=12), trainer.stores
     unfinished, versions = stores.unfinished(NAME), stores.versions(NAME)
     before = stores.answers(NAME).count()
     worker = start_worker(settings, tmp_path / "worker.log", ("train",))
     try:
         Queues(settings.redis_url).train(NAME, 1)
-        until(lambda: unfinished.checkpoint() is not None, "a checkpoint is kept", seconds=300)
+        until(lambda: unfinished.checkpoint() is not None, "a checkpoint is kept", seconds=400)
         kill_all(worker)
         assert versions.current() == "v0000"
         one_more_answer(trainer)
         worker = start_worker(settings, tmp_path / "worker.log", ("train",))
-        until(lambda: "v0001" in [version["id"] for version in versions.list()], "a version is published", seconds=300)
+        until(lambda: "v0001" in [version["id"] for version in versions.list()], "a version is published", seconds=400)
     finally:
         os.kill(worker.pid, signal.SIGTERM)
         worker.wait(60)
@@ -124,7 +125,7 @@ def test_a_killed_training_job_goes_on_where_it_was(trainer: Trainer, tmp_path: 
     unbroken = train(
         load_images(stores.artefacts, NAME),
         build_training_graph(build_space(start.sample_ids, start.features), for_training(answers)),
-        TrainingSettings(epochs=60, seed=settings.seed, device="cpu"),
+        TrainingSettings(epochs=12, seed=settings.seed, device="cpu"),
     )
     torch.set_num_threads(threads)
     assert unbroken.weights == versions.weights_of("v0001")
