@@ -29,6 +29,7 @@ from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
 from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
+from pal_backend.core.learning.precision import has_bfloat16, layout
 from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.settings import TrainingSettings
@@ -76,6 +77,8 @@ class Run:
     positives: Positives | None
     place: Place
     digest: str
+    narrow: bool
+    """Whether the network computes in bfloat16."""
     refreshed: bool = False
 
     @classmethod
@@ -97,7 +100,8 @@ class Run:
         model = Model(network, tuning, settings.embedding, initial)
         take_over(model.network)
         warm = warm_start is not None and model.restore(warm_start)
-        model.to(device).to(memory_format=torch.channels_last)
+        model.to(device).to(memory_format=layout(device))
+        narrow = has_bfloat16(device) if settings.narrow is None else settings.narrow
         return cls(
             images=torch.from_numpy(np.ascontiguousarray(images)).to(device),
             graph=graph,
@@ -110,7 +114,8 @@ class Run:
             noise=torch.Generator(device).manual_seed(settings.seed + 1),
             positives=positives,
             place=Place(warm=warm),
-            digest=_digest(images, graph, settings, model),
+            digest=_digest(images, graph, replace(settings, narrow=narrow), model),
+            narrow=narrow,
         )
 
     def epoch(self, should_stop: Callable[[], bool], keep: Callable[[], None]) -> dict[str, Any] | None:
@@ -159,7 +164,7 @@ class Run:
         with (
             self._own_randomness(),
             statistics_of(self.model.network, uniform),
-            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+            torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
             embeddings = self.model(seen)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
@@ -180,7 +185,7 @@ class Run:
         if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
             return batch.repeat(VIEWS, 1)
         drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
-        return drawn.contiguous(memory_format=torch.channels_last)
+        return drawn.contiguous(memory_format=layout(drawn.device))
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
