@@ -103,6 +103,16 @@ class Space:
         return np.asarray(self.graph.indices[self.graph.indptr[row] : self.graph.indptr[row + 1]], np.int64)
 
 
+def nearest(x: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The k nearest other rows of each row of ``x`` (N, D), N at least 2: Euclidean distances float32 (N, k), rising, and
+    rows int64 (N, k); k is cut to N - 1. Exact and in blocks. A row is left out of its own neighbours by its number, so
+    equal rows are each other's neighbours and none is its own.
+    """
+    search = NearestNeighbors(n_neighbors=min(k, len(x) - 1), algorithm="brute").fit(x)
+    distances, found = search.kneighbors()
+    return np.asarray(distances, np.float32), np.asarray(found, np.int64)
+
+
 def build_space(
     sample_ids: Sequence[SampleId],
     features: NDArray[np.floating],
@@ -135,7 +145,7 @@ def build_space(
     n, k = len(x), min(k, len(x) - 1)
     if k < 1:
         return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32), loss)
-    distances, found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(x).kneighbors()
+    distances, found = nearest(x, k)
     scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12)
     weights = np.exp(-2.0 * distances**2 / (scale[:, None] * scale[found]))
     rows = np.repeat(np.arange(n), k)

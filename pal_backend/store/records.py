@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -207,6 +207,21 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
         seconds=record.number_or_none("seconds"),
         note=record.text("note", ""),
     )
+
+
+def dump_lines(annotations: Iterable[Annotation]) -> bytes:
+    """Annotations as the ``answers.jsonl`` of a version, one a line, with their keys."""
+    return "".join(f'{{"key":{json.dumps(str(a.key))},{dump_annotation(a)[1:]}\n' for a in annotations).encode()
+
+
+def load_lines(data: bytes, place: str) -> list[Annotation]:
+    """Inverse of :func:`dump_lines`.
+
+    Raises:
+        InputError: malformed; the message names ``place``.
+    """
+    records = [Record(line, place) for line in data.splitlines()]
+    return [load_annotation(read_key(record.text("key"), place), record) for record in records]
 
 
 def read_key(text: str, place: str) -> AnnotationKey:

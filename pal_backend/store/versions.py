@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from pal_backend.core.vocabulary import Annotation, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.records import Record, dump, dump_annotation, load_annotation, read_key
+from pal_backend.store.records import Record, dump, dump_lines, load_lines
 
 VERSION_ID = re.compile(r"v\d{4,9}\Z", re.ASCII)
 CLAIM_TTL_S = 600
@@ -101,12 +101,11 @@ class Versions:
             "metrics": version.metrics,
         }
         features = np.ascontiguousarray(version.features, dtype=np.float32)
-        lines = [f'{{"key":{json.dumps(str(a.key))},{dump_annotation(a)[1:]}\n' for a in answers]
         files = {
             "version.json": json.dumps(about, indent=1, allow_nan=False).encode(),
             "samples.json": dump({"sample_ids": list(version.sample_ids)}).encode(),
             "features.safetensors": safetensors.numpy.save({"features": features}),
-            "answers.jsonl": "".join(lines).encode(),
+            "answers.jsonl": dump_lines(answers),
         }
         if weights is not None:
             files["weights.safetensors"] = weights
@@ -228,8 +227,7 @@ class Versions:
             InputError: the file is malformed.
         """
         path = self._path(version_id, "answers.jsonl")
-        records = [Record(line, path) for line in self._artefacts.read(path).splitlines()]
-        return [load_annotation(read_key(record.text("key"), path), record) for record in records]
+        return load_lines(self._artefacts.read(path), path)
 
     def refuse(self, version_id: str, reason: str) -> None:
         """Note why a version did not become current; it is kept all the same.
