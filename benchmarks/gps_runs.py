@@ -39,7 +39,7 @@ GUIDED = replace(
     neighbours=NeighbourRule(k=10, mutual=True),
 )
 """GPS-SSL as in the paper, where there are no answers: a positive is a neighbour, and a sample's own view hardly counts
-unless it has none; four samples in five come with a neighbour. Chosen on a part of the images that train."""
+unless it has none; four samples in five come with a neighbour. How these were chosen stands in docs/benchmarks.md."""
 
 Run = dict[str, Any]
 """A finished run, as it stands in the JSON: ``job``, ``probe`` and more."""
