@@ -97,8 +97,8 @@ class Run:
         """Before the first step."""
         initial = torch.Generator().manual_seed(settings.seed)
         network = backbone(images.shape[-1], images.shape[1], initial)
-        model = Model(network, tuning, settings.embedding, initial)
-        take_over(model.network)
+        model = Model(network, tuning, settings.embedding, initial, normalised=settings.recipe.normalised)
+        take_over(model)
         warm = warm_start is not None and model.restore(warm_start)
         model.to(device).to(memory_format=layout(device))
         rng = np.random.default_rng(settings.seed)
@@ -163,7 +163,7 @@ class Run:
         uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
         with (
             self._own_randomness(),
-            statistics_of(self.model.network, uniform),
+            statistics_of(self.model, uniform),
             torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
             embeddings = self.model(seen)
