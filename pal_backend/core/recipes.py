@@ -64,6 +64,7 @@ class Recipe:
         shares: what batches are made of.
         importance: weigh an edge as the whole graph does, divided by the chance that a batch holds it, so that attraction
             has the mean of the whole graph; otherwise edges are weighed within the batch.
+        normalised: whether the projector has batch normalisation and its outputs begin near 0.
         learning_rate: highest, of AdamW.
         temperature: of SimCLR.
         repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
@@ -80,6 +81,7 @@ class Recipe:
     prior: float = 0.3
     shares: Shares = field(default_factory=Shares)
     importance: bool = False
+    normalised: bool = False
     learning_rate: float = 2e-3
     temperature: float = 0.5
     repulsion: float = 2.0
@@ -105,6 +107,7 @@ _ALL = (
         about="Squared VICReg, whose optimum is the leading eigenvectors of the signed graph: PAL's own loss.",
         source="Cabannes et al. 2023 (arXiv 2303.15256), on VICReg of Bardes et al. 2022",
         objective="vicreg2",
+        normalised=True,
         importance=True,
     ),
     Recipe(
@@ -112,6 +115,7 @@ _ALL = (
         about="Spectral contrastive loss on the signed graph; the same optimum as spectral, from pairs instead of covariances.",
         source="HaoChen et al. 2021 (arXiv 2106.04156), section 3.2, with the graph of Cabannes et al. 2023",
         objective="scl",
+        normalised=True,
         importance=True,
     ),
     Recipe(

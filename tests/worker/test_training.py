@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from pal_backend.backbones import backbone
 from pal_backend.core.choice import Choice
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import for_training
@@ -132,6 +133,7 @@ def test_a_killed_training_job_goes_on_where_it_was(trainer: Trainer, tmp_path: 
         load_images(stores.artefacts, NAME),
         build_training_graph(build_space(start.sample_ids, start.features), for_training(answers)),
         TrainingSettings(epochs=12, seed=settings.seed, device="cpu"),
+        backbone=backbone("small"),
     )
     torch.set_num_threads(threads)
     assert unbroken.weights == versions.weights_of("v0001")

@@ -27,6 +27,8 @@ __all__ = [
     "small",
 ]
 
+NEAR_ZERO = 0.1
+"""Scale of the last layer where embeddings are to begin near 0."""
 MakeBackbone = Callable[[int, int, torch.Generator], nn.Module]
 """(channels, side, generator) to a :class:`Backbone` with initial weights, on the CPU."""
 
@@ -157,12 +159,24 @@ def _unfit(about: str, found: str, expected: str, what_to_do: str) -> ConfigErro
 
 
 class Projector(nn.Module):
-    """Features (B, D) to the embeddings (B, K) on which the loss is taken; thrown away after training."""
+    """Features (B, D) to the embeddings (B, K) on which the loss is taken; thrown away after training.
 
-    def __init__(self, features: int, width: int, generator: torch.Generator) -> None:
+    Args:
+        features: D.
+        width: K.
+        generator: draws the initial weights.
+        normalised: with batch normalisation, and embeddings that begin near 0. A loss to which the scale of embeddings
+            matters starts at their common mean otherwise, and stays there: all of them the same.
+    """
+
+    def __init__(self, features: int, width: int, generator: torch.Generator, *, normalised: bool = False) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, width))
+        norms = [nn.BatchNorm1d(features)] if normalised else []
+        self.layers = nn.Sequential(nn.Linear(features, features), *norms, nn.ReLU(), nn.Linear(features, width))
         initialise(self, generator)
+        if normalised:
+            with torch.no_grad():
+                cast("nn.Linear", self.layers[-1]).weight.mul_(NEAR_ZERO)
 
     def forward(self, features: Tensor) -> Tensor:
         """Embeddings of features."""

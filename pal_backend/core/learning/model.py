@@ -28,15 +28,18 @@ class Model(nn.Module):
             identity; with FROZEN nothing learns.
         width: K.
         generator: draws the projector's weights.
+        normalised: of the projector.
     """
 
-    def __init__(self, network: nn.Module, tuning: Tuning, width: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, network: nn.Module, tuning: Tuning, width: int, generator: torch.Generator, *, normalised: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
         self.tuning = tuning
         features = cast("Backbone", network).features
         self.head = _identity(features) if tuning is Tuning.HEAD else None
-        self.projector = Projector(features, width, generator)
+        self.projector = Projector(features, width, generator, normalised=normalised)
         if tuning is not Tuning.FULL:
             self.network.requires_grad_(requires_grad=False)
 

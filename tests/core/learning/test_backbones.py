@@ -50,3 +50,17 @@ def test_given_features_stay_as_they_are() -> None:
     network = given(7, 7, torch.Generator())
     assert network.features == 7
     assert torch.equal(network(rows), rows)
+
+
+def test_a_normalised_projector_begins_near_zero_and_spreads_what_a_plain_one_does_not() -> None:
+    """Features with a large common part: embeddings differ from each other as much as from 0, and are small."""
+    features = 5.0 + torch.randn(64, 32, generator=torch.Generator().manual_seed(0))
+
+    def spread(normalised: bool) -> tuple[float, float]:
+        projector = Projector(32, 16, torch.Generator().manual_seed(1), normalised=normalised)
+        Z = projector.train()(features).detach()
+        return float(Z.var(dim=0).sum() / Z.square().sum(dim=1).mean()), float(Z.square().mean().sqrt())
+
+    (plain, _), (normalised, scale) = spread(False), spread(True)
+    assert normalised > 0.4 > 0.1 > plain
+    assert scale < 0.3

@@ -89,16 +89,16 @@ def test_keeping_checkpoints_changes_nothing() -> None:
 
 
 def test_a_training_asked_to_stop_leaves_a_checkpoint_from_which_it_goes_on() -> None:
-    """Stopped twice and taken up twice, it ends where an unbroken one does."""
+    """Stopped again and again, before the first step of an epoch and inside one, it ends where an unbroken one does."""
     kept: list[bytes] = []
     whole = train(IMAGES, graph(), QUICK, warm_start=None)
     checkpoint = None
-    for steps in (2, 3):
+    for steps in (0, 2, 1, 2, 1):
         asks = partial(next, iter([False] * steps), True)
         stopped = train(IMAGES, graph(), QUICK, should_stop=asks, checkpoint=checkpoint, keep=kept.append)
         assert stopped.stopped
         checkpoint = kept[-1]
-    assert len(kept) == 2
+    assert len(kept) == 5
     assert equal(train(IMAGES, graph(), QUICK, checkpoint=checkpoint), whole)
 
 
