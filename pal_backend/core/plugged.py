@@ -18,7 +18,7 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
-def find(group: str, name: str, what: str, known: Iterable[str]) -> EntryPoint:
+def find(group: str, name: str, what: str, known: Iterable[str], more: str = "") -> EntryPoint:
     """The one entry point of that name.
 
     Args:
@@ -26,6 +26,7 @@ def find(group: str, name: str, what: str, known: Iterable[str]) -> EntryPoint:
         name: asked for.
         what: its kind, for errors: "strategy".
         known: names to choose from instead, for errors.
+        more: where a person can read about them, for errors.
 
     Raises:
         InputError: there is none.
@@ -33,7 +34,7 @@ def find(group: str, name: str, what: str, known: Iterable[str]) -> EntryPoint:
     """
     points = list(entry_points(group=group, name=name))
     if not points:
-        raise InputError(f"{what} {name!r} is not known; use one of {', '.join(known)}")
+        raise InputError(f"{what} {name!r} is not known; use one of {', '.join(known)}{more}")
     if len(points) > 1:
         places = " and ".join(sorted(map(place, points)))
         raise ConfigError(f"{what} {name!r} is registered by {places}; expected one; rename or uninstall the other")

@@ -96,7 +96,7 @@ def descriptions() -> list[Description]:
 
 def _plugged(name: str) -> Strategy:
     """The strategy that a package registered; what goes wrong in it is told with its name."""
-    point = plugged.find(GROUP, name, "strategy", known())
+    point = plugged.find(GROUP, name, "strategy", known(), " (`pal strategies` tells about each)")
     function = plugged.load(point, "strategy", SIGNATURE)
 
     def ask(state: State, rng: np.random.Generator) -> Any:
