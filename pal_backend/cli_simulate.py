@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from pal_backend.simulation_training import Retraining
 
 
+class Opinion(StrEnum):
+    """What gives the second opinion on every sample."""
+
+    KERNEL = "kernel"
+    SOLVER = "solver"
+
+
 class Kind(StrEnum):
     """What the simulated annotator is asked."""
 
@@ -57,6 +64,10 @@ def simulate(
     strategy: Annotated[
         str, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
     ] = "gain",
+    opinion: Annotated[
+        Opinion,
+        typer.Option(help="Second opinion: a classifier on the features, or on the exact solver's embedding."),
+    ] = Opinion.KERNEL,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same questions.")] = 0,
     budgets: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of answers to score at.")] = "",
     open_questions: Annotated[int, typer.Option(min=1, help="Questions open at once, as in the live system.")] = 1,
@@ -82,6 +93,8 @@ def simulate(
     _either(features, labels, images)
     plan = Plan(Choice(recipe, backbone, weights, tuning), train_every, epochs, seed, image_size, device)
 
+    from pal_backend.core.neighbours import build_space
+    from pal_backend.core.solver_space import solver_space
     from pal_backend.simulation import simulate as run
 
     with bars() as progress:
@@ -96,6 +109,7 @@ def simulate(
             questions=str(questions),
             candidates=candidates,
             strategy=strategy,
+            space=solver_space if opinion is Opinion.SOLVER else build_space,
             seed=seed,
             budgets=points,
             open_questions=open_questions,

@@ -108,6 +108,17 @@ class Reconciler:
             answers.release()
         return report
 
+    def hear_setups(self, project: Project) -> None:
+        """Let Label Studio call ``/setup`` of every live desk, as it does before it lists ML backends: what their extra
+        parameters ask for comes back.
+
+        Raises:
+            UnavailableError: Label Studio cannot be reached.
+        """
+        for desk in project.desks:
+            if not desk.retired:
+                self.label_studio.backends(desk.project_id)
+
     def differences(self, project: Project) -> list[Difference]:
         """How our answers differ from Label Studio's annotations; none when every one is the same on both sides.
 

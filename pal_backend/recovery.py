@@ -43,7 +43,9 @@ def sync(name: str, stores: Stores, reconciler: Reconciler, queues: Queues, deci
         UnavailableError: Redis or Label Studio cannot be reached.
     """
     restored = restore(name, stores)
-    report = reconciler.reconcile(stores.projects.get(name), decision)
+    project = stores.projects.get(name)
+    reconciler.hear_setups(project)
+    report = reconciler.reconcile(project, decision)
     queues.ingest(name)
     queues.learn(name)
     queues.refill(name)

@@ -1,4 +1,4 @@
-"""Label Studio's JSON and our values: webhook events here, annotations and tasks in the two modules below. Pure.
+"""Label Studio's JSON and our values: webhook events here, annotations, tasks and set-up in the modules below. Pure.
 
 Shapes are those that Label Studio 1.23.2 was seen to send (``tests/recordings``). Access tokens and invite tokens in
 the bodies are never read. Others import every name of the wire from here.
@@ -12,22 +12,19 @@ from typing import Any
 
 from pal_backend import untrusted
 from pal_backend.errors import InputError
+from pal_backend.wire_setup import MAX_CONFIG_CHARACTERS, SetupRequest, parse_setup, project_id
 from pal_backend.wire_submissions import Submission, parse_submission, to_annotation
 from pal_backend.wire_tasks import (
     ASKED_LAST,
-    MAX_CONFIG_CHARACTERS,
     PLACEHOLDER,
     Guess,
     Predictions,
     PredictRequest,
-    SetupRequest,
     TaskMeta,
     WireTask,
-    parse_setup,
     parse_tasks,
     prediction_json,
     predictions_json,
-    project_id,
     task_json,
 )
 

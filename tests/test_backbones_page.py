@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -20,37 +18,22 @@ from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import embed, train
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.recipes import DEFAULT
+from tests.pages import entry_point, install
 
 PAGE = (Path(__file__).parents[1] / "docs/backbones.md").read_text()
-
-
-def block(language: str) -> str:
-    """The page's only block of code in a language."""
-    [found] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(found)
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The example installed as the page says; its name."""
-    points: dict[str, str] = tomllib.loads(block("toml"))["project"]["entry-points"][GROUP]
-    [(name, value)] = points.items()
-    module = value.partition(":")[0]
-    (tmp_path / f"{module}.py").write_text(block("python"))
-    about = tmp_path / f"{module}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {value}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    return name
+    return install(PAGE, GROUP, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (3, 32)])
 def test_the_example_is_a_backbone(example: str, direct: bool, channels: int, side: int) -> None:
     """By its name and by its address, for grey and colour, it gives what it states; the seed decides its weights."""
-    spec = tomllib.loads(block("toml"))["project"]["entry-points"][GROUP][example] if direct else example
+    spec = entry_point(PAGE, GROUP)[1] if direct else example
     first, second = (backbone(spec)(channels, side, torch.Generator().manual_seed(5)) for _ in range(2))
     images = torch.rand(3, channels, side, side)
     assert first(images).shape == (3, 128)

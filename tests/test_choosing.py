@@ -161,19 +161,23 @@ def test_a_worker_looks_at_the_list_again(stores: Stores) -> None:
         settled(PROJECT, stores, OPERATOR)
 
 
-def test_code_is_imported_only_in_the_operators_hand(stores: Stores) -> None:
-    """A factory in Redis without our seal, or with that of another key, project or name, is not imported."""
+def test_code_and_files_are_touched_only_in_the_operators_hand(stores: Stores) -> None:
+    """What Redis names without our seal, or under that of another key, project or name, is neither imported nor opened."""
     sealed = told(backbone="my.networks:make")
     assert settled(sealed, stores, OPERATOR).backbone == "my.networks:make"
     thieves = [
         replace(PROJECT, backbone="my.networks:make"),
+        replace(PROJECT, backbone="features:/home/x/private.npy"),
+        replace(PROJECT, backbone="small", weights="/home/x/private.pth"),
+        replace(PROJECT, weights="/home/w/../x.pth"),
         replace(sealed, backbone="os:system"),
+        replace(sealed, weights="/else.pth"),
         replace(sealed, name="fish"),
         told(backbone="my.networks:make", operator=replace(OPERATOR, key="other")),
         replace(sealed, seal="ß"),
     ]
     for thief in thieves:
-        with pytest.raises(AccessError, match="is code to import, but not by the hand of `pal init`"):
+        with pytest.raises(AccessError, match="which is code to import or a file to open, but not by"):
             settled(thief, stores, OPERATOR)
 
 
@@ -181,6 +185,8 @@ def test_the_environment_may_vouch_for_code(stores: Stores) -> None:
     """A worker elsewhere, with other secrets, takes what its own list or PAL_BACKBONE names."""
     unsealed = replace(PROJECT, backbone="good.networks:make")
     assert settled(unsealed, stores, OPERATOR).backbone == "good.networks:make"
+    here = replace(PROJECT, backbone="torchvision:resnet18", weights="/home/w/r.pth")
+    assert settled(here, stores, OPERATOR).weights == "/home/w/r.pth"
     named = replace(OPERATOR, defaults=Choice(backbone="my.networks:make"))
     assert settled(PROJECT, stores, named).backbone == "my.networks:make"
     assert settled(replace(PROJECT, backbone="my.networks:make"), stores, named).backbone == "my.networks:make"

@@ -24,6 +24,7 @@ from pal_backend.samples import FolderPool, ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
+from tests.conftest import free_port
 
 COMMANDS = (
     "demo",
@@ -180,6 +181,17 @@ def test_init_refuses_a_way_to_learn_before_anything_is_made(
     assert not (tmp_path / "home/projects").exists()
 
 
+def test_init_takes_a_way_to_learn_that_can_be_used(redis_url: str, tmp_path: Path) -> None:
+    """A network that can be made passes; it is Label Studio that is missing here."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    env = {"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path / "home"), "LABEL_STUDIO_URL": nobody}
+    env["LABEL_STUDIO_API_KEY"] = "token"
+    options = ("--backbone", "torchvision:resnet18", "--recipe", "gps-simclr", "--tuning", "full")
+    done = pal("init", "birds", "--images", str(tmp_path), *options, env=env)
+    assert done.returncode == 6, done.stderr
+    assert "Label Studio" in done.stderr
+
+
 def test_simulate_prints_one_object(digits: tuple[str, ...]) -> None:
     """`pal simulate --json` prints one JSON object with the curve at every budget, and progress goes elsewhere."""
     done = pal("simulate", *digits, "--answers", "20", "--budgets", "5,10", "--error-rate", "0.05", "--json")
@@ -209,6 +221,16 @@ def test_simulate_asks_screens_with_many_open(digits: tuple[str, ...]) -> None:
     done = pal("simulate", *digits, "--answers", "20", *flags, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["curve"][-1]["screens"] == 5
+
+
+def test_simulate_takes_another_second_opinion(digits: tuple[str, ...]) -> None:
+    """`--opinion solver` runs the loop to its end; a name that is none is refused with those there are."""
+    done = pal("simulate", *digits, "--answers", "20", "--opinion", "solver", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["curve"][-1]["answers"] == 20
+    wrong = pal("simulate", *digits, "--opinion", "mine")
+    assert wrong.returncode == 2
+    assert "kernel" in wrong.stderr and "solver" in wrong.stderr
 
 
 def test_simulate_counts_a_persons_time(digits: tuple[str, ...]) -> None:
@@ -342,6 +364,9 @@ def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_
     assert "Label Studio project 7" in table.stdout
     assert "start one with `python -m worker`" in table.stdout
     assert "broken.png: " in table.stdout
+    assert "recipe simclr (default)" in table.stdout
+    assert "backbone small (default)" in table.stdout
+    assert "tuning full (default)" in table.stdout
 
     found = json.loads(pal("status", "birds", "--json", env=env).stdout)
     assert (found["project"], found["annotations"], found["quarantined"], found["jobs"]) == ("birds", 0, 1, [])

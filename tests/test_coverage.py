@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -71,6 +72,14 @@ class Pool:
         versions.make_current(version.id, before.id)
         return version
 
+    def misname(self, spec: str) -> None:
+        """The current version's twin that says another backbone made it."""
+        versions = self.stores.versions(NAME)
+        before = versions.current_or_fail()
+        twin = replace(versions.load(before), id=versions.next_id(), metrics={"backbone": spec})
+        versions.write(twin, versions.weights_of(before), [])
+        versions.make_current(twin.id, before)
+
 
 @pytest.fixture
 def pool(stores: Stores, tmp_path: Path) -> Pool:
@@ -104,8 +113,11 @@ def test_version_zero_is_the_backbone_as_it_comes(pool: Pool, resnet: Choice) ->
     network = backbone(resnet.backbone, Path(resnet.weights))(3, 16, torch.Generator()).eval()
     images = load_images(pool.stores.artefacts, NAME)
     with torch.no_grad():
-        raw = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0).numpy()
-    np.testing.assert_allclose(version.features, (raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-6), atol=1e-3)
+        raw = network(torch.from_numpy(images).permute(0, 3, 1, 2) / 255.0).double().numpy()
+    alive = raw.std(axis=0) > 1e-4 * np.abs(raw).max()  # float32 leaves little of what varies less
+    scaled = (raw - raw.mean(axis=0))[:, alive] / raw.std(axis=0)[alive]
+    assert alive.sum() > 300
+    np.testing.assert_allclose(version.features[:, alive], scaled, atol=1e-3)
     assert pool.cover(resnet) is None
     pool.grow(2)
     grown = pool.cover(resnet)
@@ -185,11 +197,8 @@ def test_a_version_cannot_say_what_code_is_imported(pool: Pool, monkeypatch: pyt
     module.make = lambda *about: called.append(about)
     monkeypatch.setitem(sys.modules, "own_networks", module)
     pool.cover()
-    trained = pool.train("small")
-    versions = pool.stores.versions(NAME)
-    forged = Version("v0002", trained.sample_ids, trained.features, "simclr", 0, "", {"backbone": "own_networks:make"})
-    versions.write(forged, versions.weights_of("v0001"), [])
-    versions.make_current("v0002", "v0001")
+    pool.train("small")
+    pool.misname("own_networks:make")
     pool.grow(1)
     with pytest.raises(ConflictError, match="own_networks:make', which the project does not name any more"):
         pool.cover()
@@ -199,11 +208,8 @@ def test_a_version_cannot_say_what_code_is_imported(pool: Pool, monkeypatch: pyt
 def test_weights_of_another_network_are_told_of(pool: Pool) -> None:
     """A version whose file says another backbone than its weights are of."""
     pool.cover()
-    trained = pool.train("small")
-    versions = pool.stores.versions(NAME)
-    mixed = Version("v0002", trained.sample_ids, trained.features, "simclr", 0, "", {"backbone": "timm:resnet18"})
-    versions.write(mixed, versions.weights_of("v0001"), [])
-    versions.make_current("v0002", "v0001")
+    pool.train("small")
+    pool.misname("timm:resnet18")
     pool.grow(1)
     with pytest.raises(ConflictError, match="v0002 cannot see the new samples"):
         pool.cover()

@@ -1,6 +1,7 @@
 """`pal sync`: what Redis lost comes back from Label Studio and from the artefact folder."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from redis import Redis
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, QuestionKind
 from pal_backend.errors import NotFoundError
 from pal_backend.queues import Queues
-from pal_backend.reconcile import Decision, Report
+from pal_backend.reconcile import Decision, Reconciler, Report
 from pal_backend.recovery import restore, sync
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
@@ -44,6 +45,11 @@ class Comparison:
     """A reconciler that notes what it was asked."""
 
     asked: list[tuple[Project, Decision]]
+    heard: int = 0
+
+    def hear_setups(self, project: Project) -> None:
+        """Note that it was asked."""
+        self.heard += 1
 
     def reconcile(self, project: Project, decision: Decision = Decision.WAIT) -> Report:
         """Note the question."""
@@ -69,12 +75,27 @@ def test_restoring_twice_changes_nothing(stores: Stores, project: Project) -> No
 
 
 def test_sync_compares_and_wakes_the_workers(stores: Stores, settings: Settings, project: Project) -> None:
-    """The decision is passed on, and ingest, learn and refill are asked for."""
+    """The decision is passed on, extra parameters are heard again, and ingest, learn and refill are asked for."""
     queues, comparison = Queues(settings.redis_url), Comparison([])
     done = sync("demo", stores, comparison, queues, Decision.KEEP)
     assert comparison.asked == [(project, Decision.KEEP)]
+    assert comparison.heard == 1
     assert (done.restored, done.to_json()["read"]) == (1, 7)
     assert {job.kind for job in queues.jobs()} == {"ingest", "learn", "refill"}
+
+
+def test_label_studio_is_made_to_say_again_what_desks_ask_for(stores: Stores, project: Project) -> None:
+    """The ML backends of live desks are listed, before which Label Studio calls their /setup."""
+
+    class Listed:
+        projects: ClassVar[list[int]] = []
+
+        def backends(self, number: int) -> list[object]:
+            self.projects.append(number)
+            return []
+
+    Reconciler(stores, Listed(), lambda: 0.0).hear_setups(project)
+    assert Listed.projects == [1]
 
 
 def test_an_unknown_project_cannot_be_synced(stores: Stores) -> None:

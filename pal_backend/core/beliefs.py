@@ -134,7 +134,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     dials = found.dials
     own, both = found.own, found.both
     if len(found.groups) > 1:
-        scores = space.smoother.without_itself(sharp[:, :-1])
+        scores = space.opinion(graph).without_itself(sharp[:, :-1])
         temperature, mix = mixture(own, scores[answered], found.group)
         opinion = softmax(scores, temperature)
         dials = replace(dials, mix=mix)

@@ -33,7 +33,7 @@ TOLERANCE = 1e-4
 ROUGH = 1e-3
 """The same for columns of Green's function, of which only a few entries are used."""
 LANES = 4
-"""Columns are solved in multiples of so many."""
+"""Sparse products are quickest with a multiple of so many columns, and with fewer than that one by one."""
 BLOCK = 32
 """Columns of Green's function solved at once."""
 TWINS = 1e-3
@@ -66,6 +66,11 @@ class Walk:
         """``G 1``, float32 (N,): with Q it tells how many samples each answered row speaks for, ``Q (G 1)_L``."""
         return self.solve(np.ones((self.size, 1), np.float32))[:, 0]
 
+    @cached_property
+    def _back(self) -> sparse.csr_array:
+        """Transpose of the steps."""
+        return sparse.csr_array(self._step.T)
+
     def average(self, p: Float) -> Float:
         """Mean of (N, K) values over each row's neighbours, weighted."""
         return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
@@ -84,11 +89,13 @@ class Walk:
             b: float32 (N, K).
             tolerance: share of the error (in the norm that D weighs) that may be left.
         """
+        count = b.shape[1]
+        if 1 < count < LANES:
+            return np.hstack([self.solve(b[:, k : k + 1], tolerance) for k in range(count)])
         r = self._stay
         shrink = r / (1.0 + math.sqrt(1.0 - r * r))
-        # sparse products go four columns at a time, and sum a single one in another order than several
-        x = np.zeros((len(b), -(-b.shape[1] // LANES) * LANES), np.float32)
-        np.multiply(b, self._per_degree, out=x[:, : b.shape[1]])
+        x = np.zeros((len(b), count if count < LANES else -(-count // LANES) * LANES), np.float32)
+        np.multiply(b, self._per_degree, out=x[:, :count])
         before, constant, w = np.zeros_like(x), x.copy(), 2.0
         for _ in range(math.ceil(math.log(tolerance / 2.0) / math.log(shrink)) - 1):
             w = 1.0 / (1.0 - r * r * w / 4.0)
@@ -98,7 +105,7 @@ class Walk:
             new -= before
             new *= np.float32(w)
             before, x = x, new
-        return np.ascontiguousarray(x[:, : b.shape[1]])
+        return np.ascontiguousarray(x[:, :count])
 
     def columns(self, rows: Sequence[int]) -> Float:
         """Columns ``rows`` of G, float32 (N, len(rows))."""
@@ -128,16 +135,17 @@ class Walk:
 
     def told(self, rows: Ints, stops: NDArray[np.bool_]) -> Floats:
         """``sum_j h_jc^2`` for each of many rows c, float64 (C,): see :meth:`chances`."""
-        n = len(rows)
-        at = sparse.csc_array((np.ones(n, np.float32), (rows, np.arange(n))), shape=(self.size, n))
-        reached = total = sparse.csr_array(at)
+        each = np.arange(len(rows))
+        ones = np.ones(len(rows), np.float32)
+        reached = total = sparse.csr_array((ones, (each, rows)), shape=(len(rows), self.size))
         goes = (~stops).astype(np.float32)
         for _ in range(STEPS):
-            reached = self._step @ reached
-            reached.data *= np.repeat(goes, np.diff(reached.indptr))
+            reached = reached @ self._back
+            reached.data *= goes[reached.indices]
             total = total + reached
-        own = np.asarray(total[rows, np.arange(n)]).reshape(-1).astype(np.float64)
-        return np.bincount(total.indices, weights=total.data.astype(np.float64) ** 2, minlength=n) / own**2
+        own = np.asarray(total[each, rows]).reshape(-1).astype(np.float64)
+        squares = total.data.astype(np.float64) ** 2
+        return np.bincount(np.repeat(each, np.diff(total.indptr)), squares, minlength=len(rows)) / own**2
 
 
 class Answered:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pal_backend.core.asking.checked import Strategy
 from pal_backend.core.asking.questions import make_pairs, make_screens, worth
-from pal_backend.core.asking.seams import unsettled
+from pal_backend.core.asking.seams import Seam, seams, unsettled
 from pal_backend.core.asking.state import State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.asking.verification import mix_in
@@ -50,6 +50,8 @@ class Learner:
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
         self._calibration = (1.0, 0.0)
+        self._beliefs: Beliefs | None = None
+        self._seams: Sequence[Seam] = ()
         self._current: State | None = None
         self.move_to(space)
 
@@ -71,7 +73,11 @@ class Learner:
     @property
     def beliefs(self) -> Beliefs:
         """Groups, and beliefs with "none of them" as the last column."""
-        return self._state(()).beliefs
+        if self._beliefs is None:
+            self._beliefs = believe(self._space, self._graph, self._known)
+            self._seams = seams(self._space, self._graph, self._beliefs)
+            self._calibration = fit_calibration(self._folded)
+        return self._beliefs
 
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
@@ -97,7 +103,7 @@ class Learner:
         self._space = space
         _ = space.smoother  # made now, so that no answer waits for it
         self._known = Answered(space.walk)
-        self._current = None
+        self._beliefs = self._current = None
         self._folded = []
         self._fold()
 
@@ -180,8 +186,8 @@ class Learner:
     def _fold(self) -> None:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
 
-        Everything is worked out anew at fixed numbers of answers, and in between each answer changes its surroundings
-        only. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
+        Everything is worked out anew at fixed numbers of answers. In between each answer changes its surroundings only,
+        under the error rates of that time. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
         such number.
         """
         ordered = self._ordered
@@ -194,31 +200,28 @@ class Learner:
             self._step(answer)
 
     def _refit(self, answers: list[Answer], graph: SimilarityGraph | None = None) -> None:
-        """Work out everything anew, once somebody asks; ``graph`` is that of the answers, where it is at hand."""
+        """Work out beliefs anew, once somebody asks, and the graph too, error rates included, unless it is given."""
         self._graph = graph or SimilarityGraph.of(answers)
-        self._current = None
+        self._beliefs = self._current = None
         self._folded = answers
 
     def _step(self, answer: Answer) -> None:
         """One more answer; where it changes the groups, everything is worked out anew."""
         weight = self._graph.weigh(answer)
-        if weight is None or not (state := self._state(())).groups:
+        if weight is None or not (before := self.beliefs).groups:
             return self._refit([*self._folded, answer])
         self._folded = [*self._folded, answer]
-        extended = self._graph.extended(answer)
-        graph = extended or SimilarityGraph.of(self._folded)
-        beliefs = follow(self._space, graph, state.beliefs, answer, weight)
+        graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
+        beliefs = follow(self._space, graph, before, answer, weight)
         if regrouped(self._space, graph, beliefs, answer):
-            return self._refit(self._folded, None if extended else graph)
-        self._graph = graph
-        self._current = State.of(self._space, graph, beliefs, unsettled(self._space, state.seams, answer))
+            return self._refit(self._folded, graph)
+        self._graph, self._beliefs, self._current = graph, beliefs, None
+        self._seams = unsettled(self._space, self._seams, answer)
         return None
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            believed = believe(self._space, self._graph, self._known)
-            self._current = State.of(self._space, self._graph, believed)
-            self._calibration = fit_calibration(self._folded)
+            self._current = State.of(self._space, self._graph, self.beliefs, self._seams)
         return self._current.with_open(open_questions) if open_questions else self._current
 
 

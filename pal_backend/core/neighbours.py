@@ -13,8 +13,9 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from pal_backend.core.difficulty import reconstruction_error
+from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Walk
-from pal_backend.core.opinion import Smoother
+from pal_backend.core.opinion import Smoother, gaussian_map
 from pal_backend.core.vocabulary import SampleId
 
 MEDOIDS = 40
@@ -78,7 +79,12 @@ class Space:
     @cached_property
     def smoother(self) -> Smoother:
         """The classifier that gives a second opinion."""
-        return Smoother(self.features)
+        return Smoother(gaussian_map(self.features))
+
+    def opinion(self, graph: SimilarityGraph) -> Smoother:
+        """Who gives the second opinion when these answers are there; the same whatever they say, unless a space learns."""
+        del graph
+        return self.smoother
 
     @cached_property
     def hardest(self) -> NDArray[np.int64]:

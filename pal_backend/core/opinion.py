@@ -23,22 +23,27 @@ RIDGE = 0.1
 PROBES = 300
 
 
+def gaussian_map(features: Float) -> Float:
+    """Features (N, M) whose products are those of the Gaussian kernel, of rank M, between rows of ``features`` (N, D)."""
+    n = len(features)
+    probes = features[np.random.default_rng(0).choice(n, min(PROBES, n), replace=False)]
+    distances = pairwise_distances(probes, features, metric="sqeuclidean")
+    rank = min(int(SHARE * n), n - 1)
+    width = max(float(np.partition(distances, rank, axis=1)[:, rank].mean()), 1e-12)
+    landmarks = min(RANK, max(1, n // 3))
+    mapped = Nystroem(gamma=1.0 / width, n_components=landmarks, random_state=0).fit_transform(features)
+    return np.asarray(mapped, np.float32)
+
+
 class Smoother:
     """``H`` in factors, float32 (N, M + 1) and (M + 1, M + 1): memory O(N M).
 
     Args:
-        features: float32 (N, D).
+        mapped: float32 (N, M), features whose products are the kernel; rows of length about 1.
     """
 
-    def __init__(self, features: Float) -> None:
-        n = len(features)
-        probes = features[np.random.default_rng(0).choice(n, min(PROBES, n), replace=False)]
-        distances = pairwise_distances(probes, features, metric="sqeuclidean")
-        rank = min(int(SHARE * n), n - 1)
-        width = max(float(np.partition(distances, rank, axis=1)[:, rank].mean()), 1e-12)
-        landmarks = min(RANK, max(1, n // 3))
-        mapped = Nystroem(gamma=1.0 / width, n_components=landmarks, random_state=0).fit_transform(features)
-        self._map = np.concatenate([mapped, np.ones((n, 1))], axis=1).astype(np.float32)
+    def __init__(self, mapped: Float) -> None:
+        self._map = np.concatenate([mapped, np.ones((len(mapped), 1))], axis=1).astype(np.float32)
         gram = (self._map.T @ self._map).astype(np.float64)
         self._inverse = np.linalg.inv(gram + RIDGE * np.eye(len(gram))).astype(np.float32)
         own = np.einsum("nm,nm->n", self._map @ self._inverse, self._map)

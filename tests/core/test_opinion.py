@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.opinion import RANK, Smoother
+from pal_backend.core.opinion import RANK, Smoother, gaussian_map
 from tests.core.worlds import clusters
 
 SPACE, LABELS = clusters(groups=3, each=40, spread=0.4)
@@ -14,7 +14,7 @@ BELIEFS = np.random.default_rng(0).dirichlet(np.ones(3), 120).astype(np.float32)
 
 def test_a_row_is_told_by_all_others_alone() -> None:
     """Without its own belief: the fixed point of putting what is said of it in its place, and its belief tells nothing."""
-    smoother = Smoother(SPACE.features)
+    smoother = Smoother(gaussian_map(SPACE.features))
     found = smoother.without_itself(BELIEFS)
     hat = smoother._map @ smoother._inverse @ smoother._map.T
     for row in range(0, 120, 7):
@@ -28,7 +28,7 @@ def test_a_row_is_told_by_all_others_alone() -> None:
 
 def test_leaving_a_row_out_matches_ridge_regression_without_it() -> None:
     """The shortcut equals the ridge fit to the rest of the samples, in the same map."""
-    smoother = Smoother(SPACE.features)
+    smoother = Smoother(gaussian_map(SPACE.features))
     found, mapped = smoother.without_itself(BELIEFS), smoother._map.astype(np.float64)
     ridge = np.linalg.inv(smoother._inverse.astype(np.float64)) - mapped.T @ mapped
     for row in (0, 50, 119):
@@ -43,15 +43,15 @@ def test_it_foretells_clusters() -> None:
     truth = np.eye(3, dtype=np.float32)[LABELS]
     wrong = truth.copy()
     wrong[::10] = np.roll(truth[::10], 1, axis=1)
-    found = Smoother(space.features).without_itself(wrong)
+    found = Smoother(gaussian_map(space.features)).without_itself(wrong)
     assert (found[::10].argmax(axis=1) == LABELS[::10]).mean() > 0.9
 
 
 def test_memory_is_that_of_the_factors() -> None:
     """N x (M + 1) and (M + 1) x (M + 1), never N x N; and a pool of one or two samples is fine."""
     space, _ = clusters(groups=3, each=500)
-    smoother = Smoother(space.features)
+    smoother = Smoother(gaussian_map(space.features))
     arrays = [value for value in vars(smoother).values() if isinstance(value, np.ndarray)]
     assert sum(array.size for array in arrays) <= (1500 + RANK + 1) * (RANK + 1) + 1500
     for n in (1, 2):
-        assert np.isfinite(Smoother(space.features[:n]).without_itself(np.ones((n, 2), np.float32))).all()
+        assert np.isfinite(Smoother(gaussian_map(space.features[:n])).without_itself(np.ones((n, 2), np.float32))).all()

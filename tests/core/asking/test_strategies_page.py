@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,30 +13,15 @@ from pal_backend.simulation import simulate
 from tests.core.asking.drawn import state_of
 from tests.core.asking.test_strategies import MAIN
 from tests.core.worlds import clusters
+from tests.pages import install
 
 PAGE = (Path(__file__).parents[3] / "docs/strategies.md").read_text()
-
-
-def block(language: str) -> str:
-    """The page's only block of code in a language."""
-    [found] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(found)
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The example installed as the page says; its name."""
-    points: dict[str, str] = tomllib.loads(block("toml"))["project"]["entry-points"][GROUP]
-    [(name, value)] = points.items()
-    module = value.partition(":")[0]
-    (tmp_path / f"{module}.py").write_text(block("python"))
-    about = tmp_path / f"{module}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {value}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    return name
+    return install(PAGE, GROUP, tmp_path, monkeypatch)
 
 
 def test_every_strategy_of_ours_is_on_the_page() -> None:
