@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from torch import nn
 
+if TYPE_CHECKING:
+    from torch import nn
+
 GIVEN = "given"
 """Recipe of a version that no training made."""
 PCA = "PCA of the resized pixels"

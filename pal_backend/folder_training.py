@@ -32,7 +32,8 @@ from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample
 from pal_backend.simulation import Annotator, answered
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.version_files import ABOUT, Version, files_of, read_annotations
+from pal_backend.store.records import load_lines
+from pal_backend.store.version_files import ABOUT, Version, files_of
 
 CHECKPOINT = "checkpoint.safetensors"
 ID = "v0001"
@@ -163,7 +164,7 @@ def read_answers(path: Path) -> list[Annotation]:
         raise NotFoundError(f"{path} is not there; expected a file of answers, one JSON object a line") from None
     except OSError as problem:
         raise InputError(f"{path} cannot be read ({problem.strerror}); expected a file of answers") from None
-    return read_annotations(data, str(path), "mend the line")
+    return load_lines(data, str(path), "mend the line")
 
 
 def material_of(choice: Choice, images: NDArray[np.uint8], samples: Sequence[PoolSample]) -> Material:

@@ -67,7 +67,7 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
     """Train on the graph as it stands, publish the version, make it current if it is not worse."""
     shop = bootstrap.build()
     stop = StopFlag().install()
-    snapshot = training.take_snapshot(shop, project)
+    snapshot = training.take_snapshot(shop, project, revision)
     outcome = training.take_as_it_comes(shop, snapshot)
     if outcome is None:
         outcome = training.publish(shop, snapshot, training.run(shop, snapshot, queues.report_progress, stop))

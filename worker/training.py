@@ -5,27 +5,33 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pal_backend.choosing import settled
 from pal_backend.core.choice import Tuning
 from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.learning.checkpoint import CheckpointError, pack_prior, unpack_prior
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.judging import Judgement, for_training, judge
+from pal_backend.core.learning.positives import positives
+from pal_backend.core.learning.prior import prior_neighbours
 from pal_backend.core.learning.settings import TrainingSettings
-from pal_backend.core.learning.training import Trained, train
+from pal_backend.core.learning.training import Trained, pick_device, train
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.recipes import recipe
+from pal_backend.core.recipes import NeighbourRule, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.store.projects import Project
+from pal_backend.store.unfinished import Start
 from pal_backend.store.version_files import Version
 from worker.bootstrap import Workshop
 from worker.networks import Material, as_it_comes, goes_on, made_by
@@ -41,6 +47,8 @@ class Snapshot:
 
     project: Project
     """With recipe, backbone, weights and tuning as they count now."""
+    attempt: int
+    """Number of this attempt, under which checkpoints are kept."""
     version: Version
     space: Space
     images: NDArray[np.uint8]
@@ -53,8 +61,9 @@ class Snapshot:
         return [answer for annotation in self.annotations for answer in annotation.answers]
 
 
-def take_snapshot(shop: Workshop, name: str) -> Snapshot:
-    """The current version, its images and the answers as they stand.
+def take_snapshot(shop: Workshop, name: str, revision: int) -> Snapshot:
+    """The current version, its images and the answers as they stand; or as they stood when a training of this very
+    revision began that was killed since, if the version and the project's choice are still the same.
 
     Raises:
         ConflictError: the pool has samples that the version does not know; ingest makes a version first.
@@ -71,40 +80,103 @@ def take_snapshot(shop: Workshop, name: str) -> Snapshot:
             "restore the pool folder in the artefacts"
         )
     rows = [row[sample] for sample in version.sample_ids]
+    unfinished = shop.stores.unfinished(name)
+    attempt, start = unfinished.claim(), unfinished.start()
+    if start is None or not start.begun_by(revision, version.id, project.choice):
+        start = Start(revision, version.id, project.choice, tuple(shop.stores.answers(name).all()))
+        unfinished.begin(attempt, start)
     return Snapshot(
         project=project,
+        attempt=attempt,
         version=version,
         space=build_space(version.sample_ids, version.features),
         images=load_images(shop.stores.artefacts, name)[rows],
         samples=[pool[place] for place in rows],
-        annotations=shop.stores.answers(name).all(),
+        annotations=list(start.annotations),
     )
 
 
 def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Callable[[], bool]) -> Trained:
-    """Train on everything but the answered pairs that are held out for judging.
+    """Train on everything but the answered pairs that are held out for judging; go on from a checkpoint if there is one.
 
     Raises:
-        UnavailableError: the worker was stopped; the next sitting asks again.
+        UnavailableError: the worker was stopped; where it was is kept.
+        ConflictError: another attempt at this training has begun.
         PalError: the backbone, its weights or the file of features cannot be used.
     """
     settings, choice, chosen = shop.settings, snapshot.project.choice, recipe(snapshot.project.recipe)
     material = Material.of(choice, snapshot.images, snapshot.samples)
-    versions = shop.stores.versions(snapshot.project.name)
+    versions, unfinished = shop.stores.versions(snapshot.project.name), shop.stores.unfinished(snapshot.project.name)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
-    trained = train(
+    prior = _prior(shop, snapshot, material, progress, should_stop)
+    progress({"doing": "training"})
+    training = partial(
+        train,
         material.seen,
-        build_training_graph(snapshot.space, for_training(snapshot.answers), recipe=chosen),
-        TrainingSettings.of(chosen, epochs=settings.train_epochs, seed=settings.seed, device=settings.device),
+        build_training_graph(snapshot.space, for_training(snapshot.answers), prior=prior, recipe=chosen),
+        TrainingSettings(
+            recipe=chosen,
+            epochs=settings.train_epochs,
+            seed=settings.seed,
+            device=settings.device,
+            keep_seconds=settings.checkpoint_seconds,
+        ),
         backbone=material.backbone,
         tuning=material.tuning,
+        positives=partial(positives, rule=chosen.neighbours),
         progress=progress,
         should_stop=should_stop,
         warm_start=versions.weights_of(snapshot.version.id) if goes_on(choice, snapshot.version) else None,
+        keep=lambda checkpoint: unfinished.keep(snapshot.attempt, checkpoint),
     )
+    try:
+        trained = training(checkpoint=unfinished.checkpoint())
+    except CheckpointError as problem:
+        log.warning("%s: %s", snapshot.project.name, problem)
+        trained = training()
     if trained.stopped:
-        raise UnavailableError("the training was stopped with its worker; the next sitting asks for it again")
+        raise _stopped()
     return trained
+
+
+def _prior(
+    shop: Workshop, snapshot: Snapshot, material: Material, progress: Progress, should_stop: Callable[[], bool]
+) -> sparse.csr_array | None:
+    """Prior neighbours by the recipe's rule, worked out once for a training; None for the version's own strongest edges.
+
+    Raises:
+        UnavailableError: the worker was stopped.
+    """
+    rule = recipe(snapshot.project.recipe).neighbours
+    if replace(rule, refresh=0) == NeighbourRule():
+        return None
+    unfinished = shop.stores.unfinished(snapshot.project.name)
+    kept = unfinished.prior()
+    if kept is not None:
+        try:
+            return unpack_prior(kept, len(snapshot.version.sample_ids))
+        except ValueError as problem:
+            log.warning("%s: %s", snapshot.project.name, problem)
+    if rule.space == "backbone" and material.seen.ndim == 2:  # features made elsewhere are those of their backbone
+        return positives(material.seen.astype(np.float32), rule)
+    found = prior_neighbours(
+        rule,
+        snapshot.images,
+        snapshot.version.features,
+        backbone=material.backbone,
+        seed=shop.settings.seed,
+        device=pick_device(shop.settings.device),
+        progress=lambda state: progress({"doing": "prior neighbours", **state}),
+        should_stop=should_stop,
+    )
+    if should_stop():
+        raise _stopped()
+    unfinished.keep_prior(snapshot.attempt, pack_prior(found))
+    return found
+
+
+def _stopped() -> UnavailableError:
+    return UnavailableError("the training was stopped with its worker; it goes on where it was with the next one")
 
 
 def take_as_it_comes(shop: Workshop, snapshot: Snapshot) -> dict[str, Any] | None:
@@ -154,6 +226,7 @@ def publish(
             versions.make_current(version.id, expected=snapshot.version.id)
         except ConflictError as overtaken:
             versions.refuse(version.id, str(overtaken))
+    shop.stores.unfinished(snapshot.project.name).finish(snapshot.attempt)
     log.info("%s %s: %s", snapshot.project.name, version.id, judgement.reason)
     return {"version": version.id, "current": versions.current() == version.id, "reason": judgement.reason}
 
@@ -164,6 +237,12 @@ def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict
         "joined_samples": sum(sample in known for sample in snapshot.version.sample_ids),
         "seconds": round(trained.seconds, 3),
         "losses": [round(loss, 5) for loss in trained.losses],
+        "parts": [
+            {name: round(value, 5) for name, value in means.items() if name != "loss"} for means in trained.history
+        ],
+        "epochs": len(trained.history),
+        "precision": round(trained.precision, 4),
+        "sittings": trained.sittings,
         "log_loss_before": _finite(judgement.old),
         "log_loss_after": _finite(judgement.new),
         "held_out_pairs": judgement.pairs,

@@ -123,6 +123,15 @@ _ALL = (
         shares=_GUIDED,
     ),
     Recipe(
+        name="gps-autoencoder",
+        about="gps-simclr with neighbours from an autoencoder that is trained on the pool first: no features are needed.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        neighbours=NeighbourRule(space="autoencoder"),
+        prior=1.0,
+        temperature=0.2,
+        shares=_GUIDED,
+    ),
+    Recipe(
         name="gps-vicreg",
         about="VICReg whose positives are prior neighbours as much as views.",
         source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on VICReg",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -209,6 +209,37 @@ def load_annotation(key: AnnotationKey, record: Record) -> Annotation:
         seconds=record.number_or_none("seconds"),
         note=record.text("note", ""),
     )
+
+
+def dump_lines(annotations: Iterable[Annotation]) -> bytes:
+    """Annotations as the ``answers.jsonl`` of a version, one a line, with their keys."""
+    return "".join(f'{{"key":{json.dumps(str(a.key))},{dump_annotation(a)[1:]}\n' for a in annotations).encode()
+
+
+def load_lines(data: bytes, place: str, mend: str = MEND) -> list[Annotation]:
+    """Inverse of :func:`dump_lines`; empty lines are passed over.
+
+    Args:
+        data: the file.
+        place: what the messages call it.
+        mend: what the messages tell a person to do.
+
+    Raises:
+        InputError: a line is malformed, or two have one key; the message names ``place`` and the line.
+    """
+    found: dict[AnnotationKey, int] = {}
+    annotations = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{place} line {number}"
+        record = Record(line, where, mend)
+        key = read_key(record.text("key"), where, mend)
+        if key in found:
+            raise record.wrong(f"the key {key} of line {found[key]} again", "one line for each annotation")
+        found[key] = number
+        annotations.append(load_annotation(key, record))
+    return annotations
 
 
 def read_key(text: str, place: str, mend: str = MEND) -> AnnotationKey:

@@ -14,6 +14,7 @@ from pal_backend.store.projects import Projects, check_name
 from pal_backend.store.questions import Questions
 from pal_backend.store.revisions import Revisions
 from pal_backend.store.sittings import Sittings
+from pal_backend.store.unfinished import Unfinished
 from pal_backend.store.versions import Versions
 from pal_backend.store.withheld import Withheld
 
@@ -74,6 +75,10 @@ class Stores:
         if found is None:
             found = self._revisions.setdefault(project, Revisions(self.redis, self.artefacts, check_name(project)))
         return found
+
+    def unfinished(self, project: str) -> Unfinished:
+        """The training under way of a project."""
+        return Unfinished(self.redis, self.artefacts, check_name(project))
 
     def ping(self) -> None:
         """Ask Redis whether it is there.

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from pal_backend.core.vocabulary import Annotation, SampleId
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.records import Record, dump, dump_annotation, load_annotation, read_key
+from pal_backend.store.records import Record, dump, dump_lines, load_lines
 
 ABOUT = "version.json"
 """Where it is there, the other files are."""
@@ -59,11 +59,10 @@ def files_of(version: Version, weights: bytes | None, answers: Sequence[Annotati
         "metrics": version.metrics,
     }
     features = np.ascontiguousarray(version.features, dtype=np.float32)
-    lines = [f'{{"key":{json.dumps(str(a.key))},{dump_annotation(a)[1:]}\n' for a in answers]
     return {
         "samples.json": dump({"sample_ids": list(version.sample_ids)}).encode(),
         "features.safetensors": safetensors.numpy.save({"features": features}),
-        "answers.jsonl": "".join(lines).encode(),
+        "answers.jsonl": dump_lines(answers),
         **({} if weights is None else {"weights.safetensors": weights}),
         ABOUT: json.dumps(about, indent=1, allow_nan=False).encode(),
     }
@@ -133,36 +132,10 @@ class VersionFiles:
     def answers(self) -> list[Annotation]:
         """The annotations it was made from."""
         path = self._of("answers.jsonl")
-        return read_annotations(self._artefacts.read(path), path)
+        return load_lines(self._artefacts.read(path), path)
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{name}"
-
-
-def read_annotations(data: bytes, path: str, mend: str = "restore the file") -> list[Annotation]:
-    """The annotations of a file with one JSON object a line, as :func:`files_of` writes it; empty lines are passed over.
-
-    Args:
-        data: the file.
-        path: what the messages call it.
-        mend: what the messages tell a person to do.
-
-    Raises:
-        InputError: a line is malformed, or two have one key; the message names the line.
-    """
-    found: dict[Any, int] = {}
-    annotations = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line.strip():
-            continue
-        place = f"{path} line {number}"
-        record = Record(line, place, mend)
-        key = read_key(record.text("key"), place, mend)
-        if key in found:
-            raise record.wrong(f"the key {key} of line {found[key]} again", "one line for each annotation")
-        found[key] = number
-        annotations.append(load_annotation(key, record))
-    return annotations
 
 
 def load_arrays(data: bytes, path: str) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,8 @@ import pytest
 
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.version_files import ABOUT, VersionFiles, files_of, load_arrays, read_annotations
+from pal_backend.store.records import load_lines
+from pal_backend.store.version_files import ABOUT, VersionFiles, files_of, load_arrays
 from tests.store.test_versions import version
 from tests.store.values import SAMPLES, annotation
 
@@ -62,7 +63,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
 
 def test_empty_lines_are_passed_over() -> None:
     """A file that somebody edited may end in blank lines."""
-    assert read_annotations(b"\n".join([*lines(1), b"", *lines(2), b" "]), "a") == [annotation(1), annotation(2)]
+    assert load_lines(b"\n".join([*lines(1), b"", *lines(2), b" "]), "a") == [annotation(1), annotation(2)]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_empty_lines_are_passed_over() -> None:
 def test_a_malformed_line_is_named_by_its_number(line: bytes, words: str) -> None:
     """What was found, what was expected, in which line, what to do."""
     with pytest.raises(InputError) as problem:
-        read_annotations(b"\n".join([*lines(1), line]), "a.jsonl", "mend the line")
+        load_lines(b"\n".join([*lines(1), line]), "a.jsonl", "mend the line")
     assert words in str(problem.value)
 
 
@@ -97,7 +98,7 @@ def test_a_malformed_answer_is_refused(change: dict[str, object], words: str) ->
     """Each field is checked, and the line named."""
     record = {**json.loads(lines(1)[0]), **change}
     with pytest.raises(InputError, match=words) as problem:
-        read_annotations(json.dumps(record).encode(), "a.jsonl")
+        load_lines(json.dumps(record).encode(), "a.jsonl")
     assert "a.jsonl line 1" in str(problem.value)
 
 

@@ -82,7 +82,7 @@ class Trainer:
 
     def train(self) -> Version:
         """What the train job publishes."""
-        snapshot = training.take_snapshot(self.shop, NAME)
+        snapshot = training.take_snapshot(self.shop, NAME, 1)
         outcome = training.take_as_it_comes(self.shop, snapshot)
         if outcome is None:
             trained = training.run(self.shop, snapshot, lambda state: None, lambda: False)
@@ -171,4 +171,4 @@ def test_a_worker_imports_nothing_that_only_redis_names(trainer: Trainer) -> Non
     trainer.project = replace(trainer.project, backbone="os:system", tuning="frozen", seal="")
     trainer.stores.projects.save(trainer.project)
     with pytest.raises(AccessError, match="is code to import"):
-        training.take_snapshot(trainer.shop, NAME)
+        training.take_snapshot(trainer.shop, NAME, 1)

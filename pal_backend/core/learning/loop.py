@@ -17,11 +17,19 @@ from torch import Tensor
 
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
 from pal_backend.core.learning.batches import Batch, epoch
-from pal_backend.core.learning.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from pal_backend.core.learning.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    optimiser_tensors,
+    prior_of,
+    prior_tensors,
+    restore_optimiser,
+)
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
 from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
+from pal_backend.core.learning.precision import has_bfloat16, layout
 from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.settings import TrainingSettings
@@ -50,6 +58,8 @@ class Place:
     """Means of the finished epochs."""
     seconds: float = 0.0
     warm: bool = False
+    sittings: int = 1
+    """Processes that worked on it."""
 
 
 @dataclass
@@ -67,6 +77,8 @@ class Run:
     positives: Positives | None
     place: Place
     digest: str
+    narrow: bool
+    """Whether the network computes in bfloat16."""
     refreshed: bool = False
 
     @classmethod
@@ -88,7 +100,8 @@ class Run:
         model = Model(network, tuning, settings.embedding, initial)
         take_over(model.network)
         warm = warm_start is not None and model.restore(warm_start)
-        model.to(device).to(memory_format=torch.channels_last)
+        model.to(device).to(memory_format=layout(device))
+        narrow = has_bfloat16(device) if settings.narrow is None else settings.narrow
         return cls(
             images=torch.from_numpy(np.ascontiguousarray(images)).to(device),
             graph=graph,
@@ -101,7 +114,8 @@ class Run:
             noise=torch.Generator(device).manual_seed(settings.seed + 1),
             positives=positives,
             place=Place(warm=warm),
-            digest=_digest(images, graph, settings, tuning),
+            digest=_digest(images, graph, replace(settings, narrow=narrow), model),
+            narrow=narrow,
         )
 
     def epoch(self, should_stop: Callable[[], bool], keep: Callable[[], None]) -> dict[str, Any] | None:
@@ -150,7 +164,7 @@ class Run:
         with (
             self._own_randomness(),
             statistics_of(self.model.network, uniform),
-            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+            torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
             embeddings = self.model(seen)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
@@ -171,7 +185,7 @@ class Run:
         if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
             return batch.repeat(VIEWS, 1)
         drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
-        return drawn.contiguous(memory_format=torch.channels_last)
+        return drawn.contiguous(memory_format=layout(drawn.device))
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
@@ -188,43 +202,47 @@ class Run:
         tensors |= optimiser_tensors(self.optimiser)
         tensors["noise"] = self.noise.get_state()
         if self.refreshed:
-            prior = self.graph.prior
-            tensors |= {
-                "prior.data": torch.from_numpy(prior.data.astype(np.float32)),
-                "prior.indices": torch.from_numpy(prior.indices.astype(np.int64)),
-                "prior.indptr": torch.from_numpy(prior.indptr.astype(np.int64)),
-                "prior.precision": torch.tensor(self.graph.precision, dtype=torch.float64),
-            }
+            tensors |= prior_tensors(self.graph.prior)
+            tensors["precision"] = torch.tensor(self.graph.precision, dtype=torch.float64)
         return Checkpoint(tensors, asdict(place), self.digest).to_bytes()
 
     def resume(self, data: bytes) -> None:
         """Go on from a checkpoint.
 
         Raises:
-            ValueError: it is damaged, or belongs to another training.
+            CheckpointError: it is damaged, or belongs to another training.
         """
         kept = Checkpoint.from_bytes(data, self.digest)
+        try:
+            self._take(kept.tensors, Place(**kept.place))
+        except (KeyError, TypeError, ValueError, RuntimeError) as problem:
+            raise CheckpointError(f"this checkpoint is damaged ({problem!s:.80}); start anew without it") from None
+
+    def _take(self, tensors: dict[str, Tensor], place: Place) -> None:
         self.model.load_state_dict(
-            {name.removeprefix("model."): value for name, value in kept.tensors.items() if name.startswith("model.")}
+            {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
         )
-        restore_optimiser(self.optimiser, kept.tensors)
-        self.noise.set_state(kept.tensors["noise"])
-        self.place = Place(**kept.place)
-        self.rng.bit_generator.state = self.place.plan
-        if "prior.data" in kept.tensors:
-            parts = tuple(kept.tensors[f"prior.{part}"].numpy() for part in ("data", "indices", "indptr"))
-            prior = sparse.csr_array(parts, shape=(self.graph.size, self.graph.size))
-            self.graph = replace(self.graph, prior=prior, precision=float(kept.tensors["prior.precision"]))
+        restore_optimiser(self.optimiser, tensors)
+        self.noise.set_state(tensors["noise"])
+        self.rng.bit_generator.state = place.plan
+        self.place = replace(place, sittings=place.sittings + 1)
+        if "precision" in tensors:
+            prior = prior_of(tensors, self.graph.size)
+            self.graph = replace(self.graph, prior=prior, precision=float(tensors["precision"]))
             self.refreshed = True
 
 
 def _digest(
-    images: NDArray[np.uint8] | NDArray[np.float32], graph: TrainingGraph, settings: TrainingSettings, tuning: Tuning
+    images: NDArray[np.uint8] | NDArray[np.float32], graph: TrainingGraph, settings: TrainingSettings, model: Model
 ) -> str:
     """Of everything that decides what a training gives."""
-    digest = hashlib.sha256(f"{settings.decisive}|{tuning}|{images.shape}".encode())
-    for part in (images, graph.prior.data, graph.prior.indices, graph.prior.indptr, graph.pairs, graph.signed):
+    digest = hashlib.sha256(f"{settings.decisive}|{model.tuning}|{images.shape}".encode())
+    prior = graph.prior
+    for part in (
+        images, prior.data, prior.indices, prior.indptr, graph.pairs, graph.signed, graph.components, graph.cannot
+    ):  # fmt: skip
         digest.update(np.ascontiguousarray(part).data)
-    for part in (graph.components, graph.cannot):
-        digest.update(np.ascontiguousarray(part).data)
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -25,6 +25,8 @@ class TrainingSettings:
     weight_decay: float = 1e-4
     embedding: int = 128
     """Width of the projector's output."""
+    narrow: bool | None = None
+    """Whether the network computes in bfloat16 (its weights and the loss stay float32); None: where the device has it."""
     keep_seconds: float = 20.0
     """A checkpoint is made between two steps when the last is so old; it changes nothing in the result."""
 
@@ -38,4 +40,4 @@ class TrainingSettings:
     @property
     def decisive(self) -> str:
         """What decides the result, as text."""
-        return repr((self.recipe, self.epochs, self.batch, self.seed, self.weight_decay, self.embedding))
+        return repr((self.recipe, self.epochs, self.batch, self.seed, self.weight_decay, self.embedding, self.narrow))

@@ -18,6 +18,8 @@ from pal_backend.core.learning.loop import Positives, Run
 from pal_backend.core.learning.settings import TrainingSettings
 
 Report = Callable[[dict[str, Any]], None]
+KEEP_SHARE = 0.05
+"""At most so much of the time goes into keeping checkpoints, however large the network."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Trained:
         seconds: wall-clock time, of all sittings if it was resumed.
         stopped: ended early because it was asked to.
         warm: went on from the weights given.
+        sittings: processes that worked on it, more than one if it was resumed.
     """
 
     weights: bytes
@@ -41,6 +44,7 @@ class Trained:
     seconds: float
     stopped: bool
     warm: bool
+    sittings: int = 1
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -81,43 +85,64 @@ def train(
         keep: takes a checkpoint (a safetensors file) from time to time.
 
     Raises:
-        ValueError: images and graph are of different sizes; the checkpoint is damaged or belongs to another training.
+        ValueError: images and graph are of different sizes.
+        CheckpointError: the checkpoint is damaged or belongs to another training.
     """
     if len(images) != graph.size:
         raise ValueError(f"{len(images)} images do not fit a graph of {graph.size} samples")
-    started = time.perf_counter()
     run = Run.start(
         images, graph, settings, pick_device(settings.device),
         backbone=backbone, tuning=tuning, positives=positives, warm_start=warm_start,
     )  # fmt: skip
     if checkpoint is not None:
         run.resume(checkpoint)
-    before = run.place.seconds
-    kept_at = started
-
-    def keep_now() -> None:
-        nonlocal kept_at
-        kept_at = time.perf_counter()
-        run.place.seconds = before + kept_at - started
-        if keep is not None:
-            keep(run.checkpoint())
-
-    def keep_if_due() -> None:
-        if time.perf_counter() - kept_at >= settings.keep_seconds:
-            keep_now()
-
+    keeper = _Keeper(run, keep, settings.keep_seconds)
     of = 0 if tuning is Tuning.FROZEN else settings.epochs
     stopped = False
     while run.place.epoch < of:
-        state = run.epoch(should_stop, keep_if_due)
+        state = run.epoch(should_stop, keeper.keep_if_due)
         if state is None:
-            keep_now()
+            keeper.keep_now()
             stopped = True
             break
         progress({"epoch": run.place.epoch, "of": of, **state, "precision": run.graph.precision})
     weights, features = model.pack(run.model, run.images)
-    seconds = before + time.perf_counter() - started
-    return Trained(weights, features, tuple(run.place.history), run.graph.precision, seconds, stopped, run.place.warm)
+    return Trained(
+        weights=weights,
+        features=features,
+        history=tuple(run.place.history),
+        precision=run.graph.precision,
+        seconds=keeper.seconds(),
+        stopped=stopped,
+        warm=run.place.warm,
+        sittings=run.place.sittings,
+    )
+
+
+class _Keeper:
+    """Keeps a run's checkpoint now and then, in at most :data:`KEEP_SHARE` of the time."""
+
+    def __init__(self, run: Run, keep: Callable[[bytes], None] | None, every: float) -> None:
+        self._run, self._keep, self._every = run, keep, every
+        self._before, self._started = run.place.seconds, time.perf_counter()
+        self._due = self._started + every
+
+    def seconds(self) -> float:
+        """Worked on the run so far."""
+        return self._before + time.perf_counter() - self._started
+
+    def keep_now(self) -> None:
+        if self._keep is None:
+            return
+        begun = time.perf_counter()
+        self._run.place.seconds = self.seconds()
+        self._keep(self._run.checkpoint())
+        ended = time.perf_counter()
+        self._due = ended + (self._every and max(self._every, (ended - begun) / KEEP_SHARE))
+
+    def keep_if_due(self) -> None:
+        if time.perf_counter() >= self._due:
+            self.keep_now()
 
 
 def embed(
