@@ -43,14 +43,12 @@ environments:
 # label-studio-ml 1.0.9 pins a Flask with known holes; the adapter's tests run it on a current one.
 LABEL_STUDIO_ML := label-studio-ml==1.0.9 label-studio-tools==0.0.4 Flask==3.1.3 Werkzeug==3.1.9 \
 	itsdangerous==2.2.0 blinker==1.9.0 colorama==0.4.6
-# timm without its client for a model hub, which nothing here uses.
-TIMM := timm==1.0.31
 # lightly's losses stand beside ours in tests and benchmarks; all of it would bring pytorch-lightning and hydra with it.
 LIGHTLY := lightly==1.6.0
 
 # Made anew when a version above changes.
 .venv/.ready-test: .venv/.ready Makefile
-	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(TIMM) $(LIGHTLY)
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY)
 	@touch $@
 
 test: environments .venv/.ready-test

@@ -21,12 +21,6 @@ from pal_backend.store.version_files import Version
 if TYPE_CHECKING:
     from torch import nn
 
-if TYPE_CHECKING:
-    from torch import nn
-
-if TYPE_CHECKING:
-    from torch import nn
-
 GIVEN = "given"
 """Recipe of a version that no training made."""
 PCA = "PCA of the resized pixels"

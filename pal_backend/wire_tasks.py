@@ -6,19 +6,17 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from label_config import render, results
 from label_config.parse import ConfigShape, read_config
 from pal_backend import untrusted
-from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
 from pal_backend.errors import InputError
+from pal_backend.wire_setup import MAX_CONFIG_CHARACTERS, project_id
 
 MAX_CANDIDATES = 200
-MAX_CONFIG_CHARACTERS = 500_000
-MAX_EXTRA_CHARACTERS = 10_000
 _SAMPLE = re.compile(r"[0-9a-f]{16}\Z")
 
 
@@ -97,20 +95,6 @@ def _sample(value: Any) -> SampleId:
 
 
 @dataclass(frozen=True)
-class SetupRequest:
-    """``POST /setup``. The access token that comes with it is not read: it is a person's own key."""
-
-    project: int
-    """Label Studio's project id, 0 if it was not said."""
-    url_project: str
-    """The same with the time at which the project was made, as Label Studio spells it: ``"2.1795296157"``."""
-    label_config: str
-    hostname: str
-    asked: Choice | None = None
-    """How to learn, of the ML backend's extra parameters; None where they were not sent along."""
-
-
-@dataclass(frozen=True)
 class WireTask:
     """A task of ``POST /predict``; the id is None where it has none."""
 
@@ -125,40 +109,6 @@ class PredictRequest:
     project: int
     tasks: tuple[WireTask, ...]
     label_config: str
-
-
-def parse_setup(body: Any) -> SetupRequest:
-    """Read ``POST /setup``.
-
-    Raises:
-        InputError: not an object, or a field of another type than Label Studio gives it.
-    """
-    found = untrusted.mapping(body, "the body")
-    project = untrusted.first(found.get("project"), "")
-    return SetupRequest(
-        project=project_id(project),
-        url_project=project if isinstance(project, str) else "",
-        label_config=untrusted.text(untrusted.first(found.get("schema"), ""), "schema", MAX_CONFIG_CHARACTERS),
-        hostname=untrusted.text(untrusted.first(found.get("hostname"), ""), "hostname"),
-        asked=_asked(found["extra_params"]) if "extra_params" in found else None,
-    )
-
-
-def _asked(value: Any) -> Choice:
-    """Extra parameters as people write them: an object, or the text of one. What is not ours in them is passed over."""
-    if isinstance(value, str):
-        try:
-            value = untrusted.decode(
-                untrusted.text(value.strip() or "{}", "extra_params", MAX_EXTRA_CHARACTERS).encode()
-            )
-        except InputError:
-            raise InputError(
-                'extra_params is no JSON; expected an object such as {"recipe": "simclr"}; mend it in the settings of the '
-                "ML backend"
-            ) from None
-    found = {} if value is None else untrusted.mapping(value, "extra_params")
-    said = {part.name: found[part.name] for part in fields(Choice) if found.get(part.name) is not None}
-    return Choice(**{name: untrusted.text(text, f"extra_params.{name}") for name, text in said.items()})
 
 
 def parse_tasks(body: Any) -> PredictRequest:
@@ -182,16 +132,6 @@ def _task(value: Any) -> WireTask:
     number = found.get("id")
     known = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= untrusted.LARGEST_WHOLE
     return WireTask(number if known else None, TaskMeta.from_json(found.get("meta")))
-
-
-def project_id(value: Any) -> int:
-    """``"2.1795296157"`` (id and time of creation) in ML calls, an object or an id elsewhere."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    if isinstance(value, str):
-        head = untrusted.text(value, "project").partition(".")[0]
-        value = int(head) if head.isascii() and head.isdigit() and len(head) < 16 else 0
-    return 0 if value is None else untrusted.whole(value, "project")
 
 
 def task_json(

@@ -1,7 +1,7 @@
 """Beliefs after one more answer, without working everything out anew: only the surroundings of its two samples change.
 
 Between two full fits (:func:`pal_backend.core.beliefs.believe`) the dials, the second opinion and how groups touch stay
-as they are. When an answered row c moves from target t to t', label spreading moves by ``h_c (t' - t)``, h_c the chance
+as they are; where groups are joined theirs are added up. When an answered row c moves from target t to t', label spreading moves by ``h_c (t' - t)``, h_c the chance
 to meet c before any other answered sample: the rank-one step of a clamped solution, h_c followed for a few steps.
 """
 
@@ -57,8 +57,40 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     return now
 
 
+def merged(graph: SimilarityGraph, beliefs: Beliefs) -> Beliefs:
+    """Beliefs after answers joined groups of theirs: columns add up. As they are where no group ended, or one fell apart.
+
+    Args:
+        graph: with the answers.
+        beliefs: of before.
+    """
+    groups = tuple(root for root in beliefs.groups if graph.component.get(root) == root)
+    number = {root: k for k, root in enumerate(groups)}
+    into = np.asarray([number.get(graph.component.get(root, ""), -1) for root in beliefs.groups], np.int64)
+    if len(groups) == len(into) or (into < 0).any():
+        return beliefs
+    join = np.zeros((len(into) + 1, len(groups) + 1), np.float32)
+    join[np.arange(len(join)), [*into, len(groups)]] = 1.0
+    probabilities = beliefs.probabilities @ join
+    ties = np.full((len(groups), len(groups)), -np.inf)
+    np.maximum.at(ties, (into[:, None], into), beliefs.ties)
+    return replace(
+        beliefs,
+        groups=groups,
+        placed=np.append(into, -1)[beliefs.placed],
+        probabilities=probabilities,
+        own=beliefs.own @ join,
+        evidence=beliefs.evidence @ join[:-1, :-1],
+        field=beliefs.field @ join[:-1, :-1],
+        opinion=beliefs.opinion @ join[:-1, :-1],
+        margins=margins_of(probabilities),
+        ties=ties,
+        sizes=beliefs.sizes @ join[:-1, :-1],
+    )
+
+
 def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answer) -> bool:
-    """Whether the answer founded a group, or ended one.
+    """Whether the answer founded a group, or made one fall apart.
 
     Args:
         graph: with the answer.

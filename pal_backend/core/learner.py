@@ -16,7 +16,7 @@ from pal_backend.core.asking.verification import mix_in
 from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
-from pal_backend.core.following import follow, regrouped
+from pal_backend.core.following import follow, merged, regrouped
 from pal_backend.core.graph import Contradiction, SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
@@ -206,17 +206,21 @@ class Learner:
         self._folded = answers
 
     def _step(self, answer: Answer) -> None:
-        """One more answer; where it changes the groups, everything is worked out anew."""
+        """One more answer; where it founds a group, or one falls apart, everything is worked out anew."""
         weight = self._graph.weigh(answer)
         if weight is None or not (before := self.beliefs).groups:
             return self._refit([*self._folded, answer])
         self._folded = [*self._folded, answer]
         graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
-        beliefs = follow(self._space, graph, before, answer, weight)
+        joined = merged(graph, before)
+        beliefs = follow(self._space, graph, joined, answer, weight)
         if regrouped(self._space, graph, beliefs, answer):
             return self._refit(self._folded, graph)
         self._graph, self._beliefs, self._current = graph, beliefs, None
-        self._seams = unsettled(self._space, self._seams, answer)
+        if joined is before:
+            self._seams = unsettled(self._space, self._seams, answer)
+        else:
+            self._seams = seams(self._space, graph, beliefs)
         return None
 
     def _state(self, open_questions: Sequence[Question]) -> State:
@@ -226,9 +230,9 @@ class Learner:
 
 
 def checkpoint(answers: int) -> int:
-    """The last number of answers, up to this one, at which everything is worked out anew: each an eighth of itself apart."""
+    """The last number of answers, up to this one, at which everything is worked out anew: each a sixth of itself apart."""
     at = 0
-    while (following := at + max(1, at // 8)) <= answers:
+    while (following := at + max(1, at // 6)) <= answers:
         at = following
     return at
 

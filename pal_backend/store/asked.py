@@ -2,7 +2,7 @@
 
 Key:
     ``pal:{p}:asked`` hash desk → JSON of recipe, backbone, weights and tuning. Written by ``/setup``, which Label Studio
-    calls whenever it looks at its ML backends; so what Redis lost comes back.
+    calls whenever it looks at its ML backends; so `pal sync` brings back what Redis lost.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, believe
-from pal_backend.core.following import follow, regrouped
+from pal_backend.core.beliefs import Beliefs, believe, margins_of
+from pal_backend.core.following import follow, merged, regrouped
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.learner import Learner, checkpoint
@@ -134,3 +134,32 @@ def test_founding_and_ending_a_group_are_noticed() -> None:
     same = [said(95 + n, IDS[n], IDS[40], "same") for n in (1, 2, 3)]
     graph, (_, before) = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)
     assert graph.joined(IDS[0], IDS[40]) and regrouped(SPACE, graph, before, same[-1])
+
+
+def test_joined_groups_add_up() -> None:
+    """Where answers join two groups, what was believed of either is believed of both, and nothing else moves."""
+    graph, before = worked_out(SPACE, KNOWN)
+    first, second, third = (graph.component[IDS[n]] for n in (0, 40, 80))
+    assert before.groups == (first, second, third)
+    late = [said(50 + n, IDS[40 + n], IDS[80 + n], "same", updated_at=1) for n in range(4)]
+    after = SimilarityGraph.of([*KNOWN, *late])
+    assert after.joined(IDS[40], IDS[80])
+    found = merged(after, before)
+    assert found.groups == (first, second)
+    p, q = before.probabilities, found.probabilities
+    assert q == pytest.approx(np.stack([p[:, 0], p[:, 1] + p[:, 2], p[:, 3]], axis=1), abs=1e-6)
+    assert found.evidence[:, 1] == pytest.approx(before.evidence[:, 1:].sum(axis=1))
+    assert found.sizes.sum() == pytest.approx(before.sizes.sum())
+    assert found.ties[0, 1] == max(before.ties[0, 1], before.ties[0, 2])
+    assert (found.placed == np.asarray([0, 1, 1, -1])[before.placed]).all()
+    assert (found.margins == margins_of(q)).all()
+    assert merged(graph, before) is before
+
+
+def test_a_group_that_falls_apart_is_not_merged() -> None:
+    """Its founder is in no group any longer: everything is to be worked out anew."""
+    _, before = worked_out(SPACE, KNOWN)
+    graph = SimilarityGraph.of([answer for answer in KNOWN if IDS[80] not in answer.pair])
+    found = merged(graph, before)
+    assert found is before
+    assert regrouped(SPACE, graph, found, KNOWN[0])

@@ -51,7 +51,7 @@ class Place:
     steps: int = 1
     """Expected in all; known after the first epoch is planned."""
     plan: dict[str, Any] = field(default_factory=dict)
-    """Random state from which the batches of the epoch under way were drawn; empty between epochs."""
+    """Random state from which the batches of the epoch under way were drawn."""
     sums: dict[str, float] = field(default_factory=dict)
     """Of the losses and positives of the epoch under way."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -101,6 +101,7 @@ class Run:
         take_over(model.network)
         warm = warm_start is not None and model.restore(warm_start)
         model.to(device).to(memory_format=layout(device))
+        rng = np.random.default_rng(settings.seed)
         narrow = has_bfloat16(device) if settings.narrow is None else settings.narrow
         return cls(
             images=torch.from_numpy(np.ascontiguousarray(images)).to(device),
@@ -110,10 +111,10 @@ class Run:
             optimiser=torch.optim.AdamW(
                 model.learning(), lr=settings.recipe.learning_rate, weight_decay=settings.weight_decay
             ),
-            rng=np.random.default_rng(settings.seed),
+            rng=rng,
             noise=torch.Generator(device).manual_seed(settings.seed + 1),
             positives=positives,
-            place=Place(warm=warm),
+            place=Place(plan=dict(rng.bit_generator.state), warm=warm),
             digest=_digest(images, graph, replace(settings, narrow=narrow), model),
             narrow=narrow,
         )
@@ -131,7 +132,8 @@ class Run:
             keep()
         means = {name: value / len(batches) for name, value in place.sums.items()}
         place.history.append(means)
-        place.epoch, place.batch, place.sums, place.plan = place.epoch + 1, 0, {}, {}
+        place.epoch, place.batch, place.sums = place.epoch + 1, 0, {}
+        place.plan = dict(self.rng.bit_generator.state)
         return {
             "loss": means["loss"],
             "parts": {name: value for name, value in means.items() if name not in {"loss", "positives"}},
@@ -143,13 +145,11 @@ class Run:
         """The batches of the epoch under way, drawn again if it was interrupted."""
         place, settings = self.place, self.settings
         every = settings.recipe.neighbours.refresh
-        if place.batch == 0:
-            if self.positives is not None and every and place.epoch and place.epoch % every == 0:
-                self.graph = self.graph.with_prior(self.positives(features_of(self.model, self.images).numpy()))
-                self.refreshed = True
-            place.plan = dict(self.rng.bit_generator.state)
-        else:
-            self.rng.bit_generator.state = place.plan
+        due = every and place.epoch and place.epoch % every == 0
+        if self.positives is not None and due and place.batch == 0:
+            self.graph = self.graph.with_prior(self.positives(features_of(self.model, self.images).numpy()))
+            self.refreshed = True
+        self.rng.bit_generator.state = place.plan
         batches = list(epoch(self.graph, settings.batch, self.rng, settings.recipe.shares))
         place.steps = max(place.steps, len(batches) * settings.epochs)
         return batches
@@ -197,14 +197,13 @@ class Run:
 
     def checkpoint(self) -> bytes:
         """All of it, as a file."""
-        place = self.place if self.place.plan else replace(self.place, plan=dict(self.rng.bit_generator.state))
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser)
         tensors["noise"] = self.noise.get_state()
         if self.refreshed:
             tensors |= prior_tensors(self.graph.prior)
             tensors["precision"] = torch.tensor(self.graph.precision, dtype=torch.float64)
-        return Checkpoint(tensors, asdict(place), self.digest).to_bytes()
+        return Checkpoint(tensors, asdict(self.place), self.digest).to_bytes()
 
     def resume(self, data: bytes) -> None:
         """Go on from a checkpoint.
@@ -224,7 +223,7 @@ class Run:
         )
         restore_optimiser(self.optimiser, tensors)
         self.noise.set_state(tensors["noise"])
-        self.rng.bit_generator.state = place.plan
+        self.rng.bit_generator.state = place.plan  # refuses what is no state
         self.place = replace(place, sittings=place.sittings + 1)
         if "precision" in tensors:
             prior = prior_of(tensors, self.graph.size)

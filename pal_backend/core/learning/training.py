@@ -71,7 +71,7 @@ def train(
     On the CPU the same arguments and number of threads give the same result to the last bit, interrupted or not.
 
     Args:
-        images: the pool; or features made elsewhere, float32 (N, D), under :func:`.backbones.given` with HEAD.
+        images: the pool; or features made elsewhere, float32 (N, D), of which there are no views.
         graph: what is alike.
         settings: how to train.
         backbone: makes the network.
