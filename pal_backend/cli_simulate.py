@@ -169,7 +169,7 @@ def _pictured(images: Path, plan: Plan, progress: Progress) -> World:
     from pal_backend.core.learning.settings import TrainingSettings
     from pal_backend.core.recipes import recipe
     from pal_backend.coverage import Given
-    from pal_backend.folder_training import material_of
+    from pal_backend.material import material_of
     from pal_backend.simulation_training import Retraining
 
     choice = plan.choice.check()

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.backbones import backbone
 from pal_backend.class_folders import ImageFolder, read_folder
-from pal_backend.core.choice import BackboneName, Choice, Source
+from pal_backend.core.choice import Choice
 from pal_backend.core.learner import Learner
-from pal_backend.core.learning.backbones import Tuning, given
+from pal_backend.core.learning.checkpoint import CheckpointError
 from pal_backend.core.learning.judging import judge
-from pal_backend.core.learning.retraining import Material, metrics_of, retrain
+from pal_backend.core.learning.retraining import metrics_of, retrain
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained
 from pal_backend.core.neighbours import Space, build_space
@@ -28,8 +27,7 @@ from pal_backend.core.recipes import recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import Given
 from pal_backend.errors import ConflictError, InputError, NotFoundError
-from pal_backend.given_features import given_features
-from pal_backend.pool_index import PoolSample
+from pal_backend.material import material_of
 from pal_backend.simulation import Annotator, answered
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import load_lines
@@ -128,7 +126,7 @@ def train_folder(
             material, space, answers, settings,
             progress=reporter.epoch, should_stop=should_stop, checkpoint=kept, keep=place.keep,
         )  # fmt: skip
-    except ValueError as problem:
+    except CheckpointError as problem:
         raise ConflictError(
             f"{wanted.out / CHECKPOINT} cannot be gone on from: {problem}; expected the very images, answers and options "
             "it was begun with; give them again, or another --out"
@@ -165,18 +163,6 @@ def read_answers(path: Path) -> list[Annotation]:
     except OSError as problem:
         raise InputError(f"{path} cannot be read ({problem.strerror}); expected a file of answers") from None
     return load_lines(data, str(path), "mend the line")
-
-
-def material_of(choice: Choice, images: NDArray[np.uint8], samples: Sequence[PoolSample]) -> Material:
-    """What a complete choice names, for these samples and their images, row by row.
-
-    Raises:
-        PalError: the backbone, its weights or the file of features cannot be used.
-    """
-    name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
-    if name.source is Source.FEATURES:
-        return Material(images, given_features(Path(name.name), samples), given, tuning)
-    return Material(images, images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
 
 
 def simulated_answers(

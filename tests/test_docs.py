@@ -124,7 +124,7 @@ def methods_cells() -> Iterator[tuple[str, str]]:
 
 def defined(name: str, sources: Sequence[str]) -> bool:
     """Whether a function, class, value or name in quotes is spelt so; … stands for anything, a dot for what lies inside."""
-    spelt = [re.escape(part).replace("…", "\\w*") for part in name.split(".")]
+    spelt = [re.escape(part).replace("…", "\\w*") for part in name.partition("(")[0].split(".")]
     patterns = [rf'\b(?:def|class) {part}\b|^\s*{part}\b\s*[:=]|"{part}"' for part in spelt]
     return all(any(re.search(pattern, source, re.MULTILINE) for source in sources) for pattern in patterns)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def retrain(
     answers: Iterable[Answer],
     settings: TrainingSettings,
     *,
+    prior: sparse.csr_array | None = None,
     progress: Report = lambda state: None,
     should_stop: Callable[[], bool] = lambda: False,
     warm_start: bytes | None = None,
@@ -60,6 +61,7 @@ def retrain(
         space: the version in use: its neighbours are the prior where the recipe does not name another space.
         answers: all there are.
         settings: how to train, with the recipe.
+        prior: neighbours by the recipe's rule, where somebody has worked them out already.
         progress, should_stop, warm_start, checkpoint, keep: as of :func:`pal_backend.core.learning.training.train`.
 
     Raises:
@@ -68,10 +70,10 @@ def retrain(
     """
     rule, known = settings.recipe.neighbours, for_training(answers)
     learner = _learned(space, known)
-    prior = believed(_prior(rule, material, space, settings), learner)
+    near = _prior(rule, material, space, settings) if prior is None else prior
     return train(
         material.seen,
-        build_training_graph(space, known, prior=prior, recipe=settings.recipe),
+        build_training_graph(space, known, prior=believed(near, learner), recipe=settings.recipe),
         settings,
         backbone=material.backbone,
         tuning=material.tuning,
@@ -113,8 +115,10 @@ def _learned(space: Space, answers: Iterable[Answer]) -> Learner:
 
 def _prior(rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:
     """Prior neighbours by the rule; where it says nothing more than "the version in use", that space's own edges."""
-    if rule == NeighbourRule():
+    if replace(rule, refresh=0) == NeighbourRule():
         return strongest(space.graph, NEIGHBOURS)
+    if rule.space == "backbone" and material.seen.ndim == 2:  # features made elsewhere are those of their backbone
+        return positives(material.seen.astype(np.float32), rule)
     return prior_neighbours(
         rule,
         material.images,
