@@ -76,8 +76,8 @@ def main() -> None:
         app()
     except PalError as problem:
         _fail(str(problem), problem.exit_code, debug)
-    except KeyboardInterrupt as stop:
-        _fail(str(stop) or "interrupted", INTERRUPTED, debug=False)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED, debug=False)
     except Exception as problem:
         _fail(f"{type(problem).__name__}: {problem} (a fault of ours; `pal --debug …` shows where)", 1, debug)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pal_backend.version_evaluation import Evaluation
 
 FromFolders = Annotated[bool, typer.Option("--labels-from-folders", help="The sub-folder of each image is its class.")]
+STOPPED = 130
+"""Exit code, as of anything that is interrupted."""
 LARGEST_LABELS = 1_000_000_000
 """Bytes of a file of labels."""
 
@@ -91,7 +94,8 @@ def train(
         outcome = train_folder(wanted, _reporter(progress), should_stop)
     if outcome.stopped:
         done = len(outcome.version.metrics["losses"])
-        raise KeyboardInterrupt(f"stopped after {done} of {epochs} epochs; the same command goes on there")
+        print(f"pal: stopped after {done} of {epochs} epochs; the same command goes on there", file=sys.stderr)
+        raise typer.Exit(STOPPED)
     if as_json:
         print(json.dumps(outcome.to_json(out)))
     else:
