@@ -17,14 +17,14 @@ from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 def make_pairs(state: State, scored: Candidates, count: int) -> list[Question]:
     """Up to ``count`` pair questions: the representative is the anchor, the sample to be placed the candidate."""
     chosen = select(scored, state.space, count, state.open_rows)
-    made = [_question(state, QuestionKind.PAIR, scored, [m], gain) for m, gain in chosen]
+    made = [_question(state, QuestionKind.PAIR, scored, [m]) for m in chosen]
     return [question for question in made if question is not None]
 
 
 def make_screens(state: State, scored: Candidates, count: int, size: int) -> list[Question]:
     """Up to ``count`` screens of up to ``size`` candidates."""
     screens = select_screens(scored, state.space, count, size, sorted(state.open_rows))
-    made = [_question(state, QuestionKind.SCREEN, scored, chosen, gain) for gain, chosen in screens]
+    made = [_question(state, QuestionKind.SCREEN, scored, chosen) for _, chosen in screens]
     return [question for question in made if question is not None]
 
 
@@ -79,9 +79,7 @@ def _moot(state: State, question: Question, stake: float) -> bool:
     return all(state.graph.settled(question.anchor, candidate) for candidate in question.candidates)
 
 
-def _question(
-    state: State, kind: QuestionKind, scored: Candidates, chosen: Sequence[int], gain: float
-) -> Question | None:
+def _question(state: State, kind: QuestionKind, scored: Candidates, chosen: Sequence[int]) -> Question | None:
     """The question that the ``chosen`` candidates of one anchor make, unless it would be moot at once."""
     ids = state.space.sample_ids
     anchor, rows = int(scored.right[chosen[0]]), [int(scored.left[m]) for m in chosen]
@@ -96,4 +94,5 @@ def _question(
     again = max(state.times_asked(anchor, row) for row in rows)
     bare = Question(kind, ids[anchor], samples, purpose, round=again)
     informativeness, same, moot = worth(state, bare)
+    gain = float(scored.scores[list(chosen)].sum())
     return None if moot else Question(kind, ids[anchor], samples, purpose, same, informativeness, again, gain)

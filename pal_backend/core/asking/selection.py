@@ -14,8 +14,8 @@ NEAR = 0.9
 """Share of a sample's score lost when its very nearest neighbour is in an open question."""
 
 
-def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable[int] = ()) -> list[tuple[int, float]]:
-    """Up to ``count`` candidates that are good together, best first: index, and score once the earlier ones are asked.
+def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable[int] = ()) -> list[int]:
+    """Indices of up to ``count`` candidates that are good together, best first.
 
     Each sample is placed by one question at a time, and neighbours of a sample in an open question count less, because
     its answer will tell about them too. Ties go to the smaller sample ids.
@@ -31,13 +31,13 @@ def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable
         _spend(keep, space, row)
     order = np.lexsort((space.order[candidates.right], space.order[candidates.left]))
     left, scores = candidates.left[order], candidates.scores[order]
-    chosen: list[tuple[int, float]] = []
+    chosen: list[int] = []
     while len(order) and len(chosen) < count:
         now = scores * keep[left]
         best = int(now.argmax())
         if now[best] <= 0.0:
             break
-        chosen.append((int(order[best]), float(now[best])))
+        chosen.append(int(order[best]))
         _spend(keep, space, int(left[best]))
     return chosen
 

@@ -111,22 +111,6 @@ def train_autoencoder(
     return network.eval()
 
 
-def autoencoder_features(
-    images: NDArray[np.uint8],
-    *,
-    seed: int,
-    epochs: int = 20,
-    device: str | torch.device = "cpu",
-    progress: Callable[[dict[str, Any]], None] = lambda state: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> NDArray[np.float32]:
-    """Features, float32 (N, 64), of the very images that :func:`train_autoencoder` learns from."""
-    trained = train_autoencoder(
-        images, seed=seed, epochs=epochs, device=device, progress=progress, should_stop=should_stop
-    )
-    return trained.features(images)
-
-
 def _floats(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 (B, S, S, C) to float (B, C, 32, 32) in [0, 1]."""
     x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float().div(255.0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch.nn.functional import normalize
 
-from pal_backend.core.learning.autoencoder import autoencoder_features
+from pal_backend.core.learning.autoencoder import train_autoencoder
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
 from pal_backend.core.learning.model import Model, features_of
 from pal_backend.core.learning.pixels import pca_features
@@ -62,7 +62,8 @@ def prior_neighbours(
     elif rule.space == "pca":
         g = pca_features(images)
     elif rule.space == "autoencoder":
-        g = autoencoder_features(images, seed=seed, device=device, progress=progress, should_stop=should_stop)
+        trained = train_autoencoder(images, seed=seed, device=device, progress=progress, should_stop=should_stop)
+        g = trained.features(images)
     elif rule.space == "backbone":
         g = backbone_features(images, backbone, seed=seed, device=device, progress=progress)
     else:
