@@ -19,34 +19,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
-from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from benchmarks.data import SETS, Dataset
 from benchmarks.questions import numbers, parts, rates
 from benchmarks.questions_tables import console
+from pal_backend.core.evaluation import calibration
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import build_space
 from pal_backend.errors import PalError
 from pal_backend.simulation import Annotator
 
-Floats = NDArray[np.float64]
 Pairs = list[tuple[float, bool]]
 
-BINS = 10
-"""Bins of equal width of the expected calibration error."""
 EVERY = 10
 """Answers between two looks at pairs near the boundary."""
 LOOKED = 20
 """Samples near the boundary at each look."""
-
-
-def expected_error(p: Floats, same: NDArray[np.bool_]) -> float:
-    """Expected calibration error: ``sum_b |B_b| / n * |mean(p in b) - mean(same in b)|`` over ten equal bins
-    (Guo et al. 2017, "On calibration of modern neural networks", eq. 3).
-    """
-    at = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    gap = np.bincount(at, weights=p - same, minlength=BINS)
-    return float(np.abs(gap).sum() / len(p))
 
 
 def run(data: Dataset, error_rate: float, seed: int, answers: int) -> tuple[Pairs, Pairs]:
@@ -104,16 +92,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 ("near", [one for _, near in runs for one in near]),
             ):
                 p, same = np.asarray([x for x, _ in found]), np.asarray([x for _, x in found])
+                judged = calibration(p, same)
                 lines.append(
                     {
                         "data": name,
                         "error_rate": error_rate,
                         "pairs": kind,
-                        "n": len(p),
+                        "n": judged.pairs,
                         "same": float(same.mean()),
-                        "ece": expected_error(p, same),
-                        "brier": float(brier_score_loss(same, p)),
-                        "auc": float(roc_auc_score(same, p)),
+                        "ece": judged.ece,
+                        "brier": judged.brier,
+                        "auc": judged.auc,
                     }
                 )
     if options.json:
@@ -121,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     table = Table("set", "wrong", "pairs", "n", "same", "ECE", "Brier", "AUC")
     for line in lines:
-        figures = (f"{line[key]:.3f}" for key in ("same", "ece", "brier", "auc"))
+        figures = (f"{line[key]:.3f}" if line[key] is not None else "–" for key in ("same", "ece", "brier", "auc"))
         table.add_row(str(line["data"]), f"{line['error_rate']:.0%}", str(line["pairs"]), str(line["n"]), *figures)
     console().print(table)
 

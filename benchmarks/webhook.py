@@ -33,7 +33,7 @@ from pal_backend.redis_server import RedisServer
 from pal_backend.settings import Settings, child_environment
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 from pal_backend.wire import Submitted
 
 RECORDING = Path(__file__).parents[1] / "tests" / "recordings" / "24_annotation_create.json"

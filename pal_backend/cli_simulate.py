@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pal_backend.cli_bars import bars, loss_of, told
+from pal_backend.cli_options import BackboneSpec, Device, RecipeName, Side, TuningName, WeightsFile
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from pal_backend.core.choice import Choice
     from pal_backend.simulation import SimulationResult
+    from pal_backend.simulation_training import Retraining
 
 
 class Opinion(StrEnum):
@@ -32,8 +39,22 @@ class Kind(StrEnum):
 
 def simulate(
     *,
-    features: Annotated[Path, typer.Option(help="NumPy file with the features, (N, D).")],
-    labels: Annotated[Path, typer.Option(help="NumPy file with the true classes, (N,); only the annotator sees them.")],
+    features: Annotated[Path | None, typer.Option(help="NumPy file with the features, (N, D).")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="NumPy file with the true classes, (N,); only the annotator sees them.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead of both: images in class folders, with retraining on the way."),
+    ] = None,
+    recipe: RecipeName = "simclr",
+    train_every: Annotated[int, typer.Option(min=1, help="With --images: answers between two trainings.")] = 200,
+    epochs: Annotated[int, typer.Option(min=1, max=10_000, help="With --images: of each training.")] = 30,
+    backbone: BackboneSpec = "",
+    weights: WeightsFile = "",
+    tuning: TuningName = "",
+    image_size: Side = 32,
+    device: Device = "auto",
     answers: Annotated[int, typer.Option(min=1, help="How many pairs are answered in all.")] = 500,
     error_rate: Annotated[float, typer.Option(help="How often the annotator is wrong, 0 to 0.5.")] = 0.0,
     questions: Annotated[
@@ -60,26 +81,29 @@ def simulate(
 ) -> None:
     """Run the code that serves Label Studio with a simulated annotator.
 
+    With --images it retrains on the way: new features are taken into use if they explain held-out answers no worse.
+
     Example:  pal simulate --features X.npy --labels y.npy --answers 500 --budgets 100,200 --json
     """
     from pal_backend.core.asking.strategies import strategy as named
+    from pal_backend.core.choice import Choice
 
     points = _budgets(budgets)
     named(strategy)  # told before the files are read and the neighbours found
-    arrays = _load(features), _load(labels)
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    _either(features, labels, images)
+    plan = Plan(Choice(recipe, backbone, weights, tuning), train_every, epochs, seed, image_size, device)
 
     from pal_backend.core.neighbours import build_space
     from pal_backend.core.solver_space import solver_space
     from pal_backend.simulation import simulate as run
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("answers", total=answers)
+    with bars() as progress:
+        world = _pictured(images, plan, progress) if images else World(_load(features), _load(labels))
         result = run(
-            *arrays,
+            world.features,
+            world.labels,
+            ids=world.ids,
+            retraining=world.retraining,
             answers=answers,
             error_rate=error_rate,
             questions=str(questions),
@@ -91,12 +115,74 @@ def simulate(
             open_questions=open_questions,
             seconds_per_pair=seconds_per_pair,
             seconds_per_screen=seconds_per_screen,
-            progress=lambda done, of: progress.update(task, completed=min(done, of)),
+            progress=lambda done, of: told(progress, "answers", min(done, of), of),
         )
     if as_json:
         print(json.dumps(result.to_json()))
     else:
         _show(result)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How features come about and are retrained."""
+
+    choice: Choice
+    every: int
+    epochs: int
+    seed: int
+    side: int
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What is simulated on: features (N, D), classes (N,), and with images what retrains."""
+
+    features: Any
+    labels: Any
+    ids: tuple[str, ...] = ()
+    retraining: Retraining | None = None
+
+
+def _either(features: Path | None, labels: Path | None, images: Path | None) -> None:
+    """Raises:
+    InputError: neither features with labels nor images were given, or both.
+    """
+    given = " ".join(
+        name for name, path in (("--features", features), ("--labels", labels), ("--images", images)) if path
+    )
+    if given not in ("--features --labels", "--images"):
+        raise InputError(
+            f"found {given or 'neither features nor images'}; expected --features FILE with --labels FILE, or --images "
+            "FOLDER with a sub-folder for each class; give one or the other"
+        )
+
+
+def _pictured(images: Path, plan: Plan, progress: Progress) -> World:
+    """Images in class folders, their features before any training, and what retrains.
+
+    Raises:
+        PalError: they, the recipe or the backbone cannot be used.
+    """
+    from pal_backend.class_folders import read_folder
+    from pal_backend.core.learning.settings import TrainingSettings
+    from pal_backend.core.recipes import recipe
+    from pal_backend.coverage import Given
+    from pal_backend.material import material_of
+    from pal_backend.simulation_training import Retraining
+
+    choice = plan.choice.check()
+    settings = TrainingSettings.of(recipe(choice.recipe), epochs=plan.epochs, seed=plan.seed, device=plan.device)
+    folder = read_folder(images, plan.side, lambda done, of: told(progress, "images", done, of))
+    labels = folder.labels()
+    retraining = Retraining(
+        material_of(choice, folder.images, folder.samples),
+        settings,
+        plan.every,
+        lambda state: told(progress, "training", state["epoch"], state["of"], loss_of(state)),
+    )
+    return World(Given.of(choice, folder.images).features(folder.samples, plan.device), labels, folder.ids, retraining)
 
 
 def _budgets(text: str) -> list[int]:
@@ -108,10 +194,11 @@ def _budgets(text: str) -> list[int]:
         ) from None
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path | None) -> Any:
     """An array that holds no objects: those could run code when they are read."""
     import numpy as np
 
+    assert path is not None
     try:
         return np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -124,15 +211,21 @@ def _show(result: SimulationResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    trained = result.trainings is not None
     table = Table("answers", "screens", "minutes", "ARI", "ARI unseen", "NMI", "accuracy", "by the checks", "groups")
+    for name in ("probe", "version") if trained else ():
+        table.add_column(name)
     for point in result.curve:
         scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
         counts = (str(point.answers), str(point.screens), f"{point.seconds / 60:.1f}")
         checks = "" if point.estimated is None else f"{point.estimated:.2f} ({point.low:.2f}-{point.high:.2f})"
-        table.add_row(*counts, *(f"{score:.3f}" for score in scores), checks, str(point.groups))
+        space = (f"{point.probe:.3f}", str(point.version)) if trained else ()
+        table.add_row(*counts, *(f"{score:.3f}" for score in scores), checks, str(point.groups), *space)
     reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
     console = Console()
     console.print(table)
+    for each in result.trainings or ():
+        console.print(f"{each.version} after {each.answers} answers, {each.seconds:.0f} s: {each.reason}", markup=False)
     console.print(f"{reached} · {result.ms_per_question:.0f} ms a question · {result.seconds:.1f} s in all")
 
 

@@ -16,7 +16,7 @@ from pal_backend.errors import ConflictError
 from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, SampleId, Verdict
 from pal_backend.errors import InputError
 from pal_backend.simulation_desks import Desks
+
+if TYPE_CHECKING:
+    from pal_backend.simulation_training import Retraining, Tried
 
 REACH = (0.8, 0.9, 0.95)
 """Values of ARI whose first crossing is reported."""
@@ -50,21 +53,30 @@ class Point:
     high: float | None = None
     checks: int = 0
     next_hundred: float | None = None
+    probe: float | None = None
+    """Accuracy of a linear probe in the space in use, and which ``version`` that is; None where nothing is retrained."""
+    version: str | None = None
 
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """The curve, the first answers and seconds of a person's time at which ARI values were seen, and the time taken."""
+    """The curve, the first answers and seconds of a person's time at which ARI values were seen, and the time taken.
+
+    ``trainings`` tells of each retraining; None where there was to be none.
+    """
 
     curve: tuple[Point, ...]
     reach: dict[str, int | None]
     reach_seconds: dict[str, float | None]
     ms_per_question: float
     seconds: float
+    trainings: tuple[Tried, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``pal simulate --json`` prints."""
+        trainings = None if self.trainings is None else [asdict(each) for each in self.trainings]
         return {
+            **({} if trainings is None else {"trainings": trainings}),
             "curve": [asdict(point) for point in self.curve],
             "reach": dict(self.reach),
             "reach_seconds": dict(self.reach_seconds),
@@ -108,6 +120,21 @@ class Annotator:
         return answers
 
 
+def answered(
+    learner: Learner, annotator: Annotator, count: int, progress: Callable[[int, int], None] = lambda done, of: None
+) -> list[Answer]:
+    """The first ``count`` answers to the pairs that the learner asks about, one at a time; fewer if it runs out.
+
+    ``progress`` is called with (answers so far, answers).
+    """
+    found: list[Answer] = []
+    while len(found) < count and (questions := learner.ask(1)):
+        found += annotator.answer(questions[0])
+        learner.update(found[-1:], ())
+        progress(len(found), count)
+    return found
+
+
 def simulate(
     features: NDArray[np.floating],
     labels: NDArray[np.integer],
@@ -124,6 +151,8 @@ def simulate(
     seconds_per_pair: float | None = None,
     seconds_per_screen: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    retraining: Retraining | None = None,
+    ids: Sequence[SampleId] = (),
 ) -> SimulationResult:
     """Ask, answer and learn until ``answers`` pairs are answered, and score at every budget.
 
@@ -144,25 +173,31 @@ def simulate(
         seconds_per_pair, seconds_per_screen: a person's time, for :attr:`Point.seconds`; assumed
             (:func:`~pal_backend.core.effort.typical_seconds`) where not given.
         progress: called with (answers so far, answers).
+        retraining: trains new features as answers come, on the images whose features these are.
+        ids: of the samples; made up where not given.
 
     Raises:
         InputError: arguments out of range or not fitting together.
     """
     _check(features, labels, answers, error_rate)
     desks = Desks.of(questions, candidates, open_questions, seconds_per_pair, seconds_per_screen)
-    ids = [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
+    ids = ids or [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
     started = time.perf_counter()
     learner = Learner(space(ids, features), strategy=strategy, seed=seed)
     annotator = Annotator(labels, learner.space.index, error_rate, np.random.default_rng((seed, 1)))
-    run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}))
+    run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}), retraining)
+    given: list[Answer] = []
     while run.answers < answers:
         begun = time.perf_counter()
         question = desks.take(learner)
         if question is None:
             break
-        learner.update(annotator.answer(question), ())
+        given += (said := annotator.answer(question))
+        learner.update(said, ())
         learner.posterior()
         run.busy += time.perf_counter() - begun
+        if retraining is not None and (moved := retraining.step(learner.space, given)) is not None:
+            learner.move_to(moved)
         run.count(question, desks.seconds(question))
         if progress is not None:
             progress(run.answers, answers)
@@ -173,6 +208,7 @@ def simulate(
         reach_seconds=run.reach_seconds,
         ms_per_question=1000.0 * run.busy / max(run.screens, 1),
         seconds=time.perf_counter() - started,
+        trainings=None if retraining is None else tuple(retraining.tried),
     )
 
 
@@ -192,8 +228,14 @@ def _check(features: NDArray[np.floating], labels: NDArray[np.integer], answers:
 class _Run:
     """What is counted and scored while the loop runs."""
 
-    def __init__(self, learner: Learner, labels: NDArray[np.integer], budgets: list[int]) -> None:
-        self._learner, self._labels, self._budgets = learner, labels, budgets
+    def __init__(
+        self,
+        learner: Learner,
+        labels: NDArray[np.integer],
+        budgets: list[int],
+        retraining: Retraining | None,
+    ) -> None:
+        self._learner, self._labels, self._budgets, self._retraining = learner, labels, budgets, retraining
         self._seen = np.zeros(len(labels), bool)
         self.answers = self.screens = 0
         self.busy = self.seconds = 0.0
@@ -239,6 +281,9 @@ class _Run:
 
     def _judged(self, point: Point) -> Point:
         """The point with what the system itself says of its accuracy, which takes too long to ask at every look."""
+        if self._retraining is not None:
+            probe = self._retraining.probe(self._learner.space, self._labels)
+            point = replace(point, probe=probe, version=self._retraining.version)
         quality = self._learner.quality()
         found = quality.accuracy
         if found is None:

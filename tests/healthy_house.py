@@ -33,7 +33,7 @@ from pal_backend.queues import NAMES
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 RECORDINGS = Path(__file__).parent / "recordings"
 LABEL_STUDIO = "http://label.example.com:8080"

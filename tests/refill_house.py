@@ -21,7 +21,7 @@ from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.questions import Questions
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 from tests.label_studio_server import LabelStudioServer
 
 SAMPLES = tuple(f"{number:016x}" for number in range(200))

@@ -36,6 +36,8 @@ COMMANDS = (
     "doctor",
     "simulate",
     "strategies",
+    "train",
+    "evaluate",
     "rotate-media",
     "version",
 )

@@ -26,7 +26,7 @@ from pal_backend.errors import ConflictError, InputError
 from pal_backend.pool_index import load_images, load_samples
 from pal_backend.samples import FolderPool, ingest
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 NAME = "birds"
 

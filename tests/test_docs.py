@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pal_backend import errors
 from pal_backend.cli import app
+from pal_backend.core.recipes import RECIPES
 from pal_backend.metrics import Metrics
 from pal_backend.settings import VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+METHODS = (ROOT / "docs/methods.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CHANGELOG.md"]
 
@@ -109,6 +111,47 @@ def test_modules_named_in_code_spans_exist() -> None:
     for _, _, places in rows(ARCHITECTURE, "Where each decision stands"):
         for place in re.findall(r"`([a-z_/*]+(?:\.py|/))`", places):
             assert any(ROOT.glob(f"**/{place.rstrip('/')}")), place
+
+
+def methods_cells() -> Iterator[tuple[str, str]]:
+    """The code spans in the columns of functions, tests and benchmarks of the page about methods, with the column."""
+    for table in re.findall(r"(?:^\|.*\n)+", METHODS, re.MULTILINE):
+        head, _, *body = [re.split(r"(?<!\\)\|", line.strip().strip("|")) for line in table.splitlines()]
+        for row in body:
+            for column, cell in zip(head, row, strict=True):
+                yield from ((column.strip(), span) for span in re.findall(r"`([^`]+)`", cell))
+
+
+def defined(name: str, sources: Sequence[str]) -> bool:
+    """Whether a function, class, value or name in quotes is spelt so; … stands for anything, a dot for what lies inside."""
+    spelt = [re.escape(part).replace("…", "\\w*") for part in name.partition("(")[0].split(".")]
+    patterns = [rf'\b(?:def|class) {part}\b|^\s*{part}\b\s*[:=]|"{part}"' for part in spelt]
+    return all(any(re.search(pattern, source, re.MULTILINE) for source in sources) for pattern in patterns)
+
+
+def test_functions_tests_and_benchmarks_of_the_methods_exist() -> None:
+    """What a table of the page about methods names in these columns is there: files, modules, functions, tests."""
+    ours = [path.read_text() for folder in ("pal_backend", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    checked = 0
+    for column, span in methods_cells():
+        if column not in ("function", "test", "tests", "benchmark"):
+            continue
+        checked += 1
+        if span.endswith(".py"):
+            assert any(ROOT.glob(f"**/{span}")), span
+        elif span.startswith("benchmarks."):
+            assert (ROOT / f"{span.replace('.', '/')}.py").exists(), span
+        elif column == "function" or span.startswith("test_"):
+            assert defined(span, tests if span.startswith("test_") else ours), span
+    assert checked > 20
+
+
+def test_every_recipe_is_in_the_methods() -> None:
+    """The page about methods has a row for each, in their order."""
+    table = re.search(r"^\| recipe .*\n(?:^\|.*\n)+", METHODS, re.MULTILINE)
+    assert table is not None
+    assert re.findall(r"^\| `([a-z-]+)`", table[0], re.MULTILINE) == list(RECIPES)
 
 
 def test_the_changelog_names_our_version() -> None:

@@ -18,7 +18,7 @@ from pal_backend.export import FORMATS, export
 from pal_backend.pool_index import load_samples
 from pal_backend.samples import FolderPool, ingest
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 COLOURS = {"b/red.png": "red", "a.png": "red", "=cmd|'1'!A0.png": "green", 'c,"d".png': "blue", "é\n.png": "black"}
 

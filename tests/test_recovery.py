@@ -15,7 +15,7 @@ from pal_backend.recovery import restore, sync
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 
 def annotation(desk: str, number: int) -> Annotation:

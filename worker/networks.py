@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.backbones import backbone
-from pal_backend.core.choice import BackboneName, Choice, Source
-from pal_backend.core.learning.backbones import MakeBackbone, Tuning, given
+from pal_backend.core.choice import Choice
 from pal_backend.core.learning.training import Trained
 from pal_backend.coverage import GIVEN, Given
-from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample
-from pal_backend.store.versions import Version
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a training works with.
-
-    Args:
-        seen: what the network sees: the images, uint8 (N, S, S, C), or features made elsewhere, float32 (N, D).
-        backbone: makes the network.
-        tuning: how much of it learns.
-    """
-
-    seen: NDArray[np.uint8] | NDArray[np.float32]
-    backbone: MakeBackbone
-    tuning: Tuning
-
-    @classmethod
-    def of(cls, choice: Choice, images: NDArray[np.uint8], samples: Sequence[PoolSample]) -> Material:
-        """What a complete choice names, for these samples and their images, row by row.
-
-        Raises:
-            PalError: the backbone, its weights or the file of features cannot be used.
-        """
-        name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
-        if name.source is Source.FEATURES:
-            return cls(given_features(Path(name.name), samples), given, tuning)
-        return cls(images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
+from pal_backend.store.version_files import Version
 
 
 def as_it_comes(

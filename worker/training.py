@@ -18,23 +18,24 @@ from pal_backend.choosing import settled
 from pal_backend.core.choice import Tuning
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learning.checkpoint import CheckpointError, pack_prior, unpack_prior
-from pal_backend.core.learning.graph import build_training_graph
-from pal_backend.core.learning.judging import Judgement, for_training, judge
+from pal_backend.core.learning.judging import Judgement, judge
 from pal_backend.core.learning.positives import positives
 from pal_backend.core.learning.prior import prior_neighbours
+from pal_backend.core.learning.retraining import Material, retrain
 from pal_backend.core.learning.settings import TrainingSettings
-from pal_backend.core.learning.training import Trained, pick_device, train
+from pal_backend.core.learning.training import Trained, pick_device
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.recipes import NeighbourRule, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
+from pal_backend.material import material_of
 from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.store.projects import Project
 from pal_backend.store.unfinished import Start
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 from worker.bootstrap import Workshop
-from worker.networks import Material, as_it_comes, goes_on, made_by
+from worker.networks import as_it_comes, goes_on, made_by
 
 log = logging.getLogger(__name__)
 
@@ -105,15 +106,16 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         PalError: the backbone, its weights or the file of features cannot be used.
     """
     settings, choice, chosen = shop.settings, snapshot.project.choice, recipe(snapshot.project.recipe)
-    material = Material.of(choice, snapshot.images, snapshot.samples)
+    material = material_of(choice, snapshot.images, snapshot.samples)
     versions, unfinished = shop.stores.versions(snapshot.project.name), shop.stores.unfinished(snapshot.project.name)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
     prior = _prior(shop, snapshot, material, progress, should_stop)
     progress({"doing": "training"})
     training = partial(
-        train,
-        material.seen,
-        build_training_graph(snapshot.space, for_training(snapshot.answers), prior=prior, recipe=chosen),
+        retrain,
+        material,
+        snapshot.space,
+        snapshot.answers,
         TrainingSettings(
             recipe=chosen,
             epochs=settings.train_epochs,
@@ -121,9 +123,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
             device=settings.device,
             keep_seconds=settings.checkpoint_seconds,
         ),
-        backbone=material.backbone,
-        tuning=material.tuning,
-        positives=partial(positives, rule=chosen.neighbours),
+        prior=prior,
         progress=progress,
         should_stop=should_stop,
         warm_start=versions.weights_of(snapshot.version.id) if goes_on(choice, snapshot.version) else None,

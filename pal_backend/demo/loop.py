@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pal_backend import recovery, samples
+from pal_backend import class_folders, recovery, samples
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.demo import account, hidden_labels, label_studio_process
@@ -193,11 +193,11 @@ class Demo:
         if self._options.images is None:
             classes = hidden_labels.from_file(self._settings.home / DIGITS_LABELS)
         else:
-            classes = hidden_labels.from_folders(path for sample in pool for path in sample.paths)
+            classes = class_folders.from_folders(path for sample in pool for path in sample.paths)
         queues = Queues(self._settings.redis_url)
         headers = {"Authorization": f"Token {credentials.label_studio_token}"}
         with self._house.local_client(self._settings.label_studio_url, headers) as client:
-            labels = hidden_labels.of_samples(pool, classes)
+            labels = class_folders.of_samples(pool, classes)
             examination = Examination(joined.project, stores, queues, labels, self._reporter, self._supervisor.check)
             return examination.run(Annotator(client, joined.desk.project_id, labels), self._options.answers)
 
@@ -223,7 +223,7 @@ def _check_images(options: Options) -> None:
     if not options.images.is_dir():
         raise InputError(f"{options.images} is not a folder; --images takes the folder that holds your images")
     if options.answers:
-        hidden_labels.from_folders(_relative(options.images))
+        class_folders.from_folders(_relative(options.images), "leave --answers away to answer yourself")
 
 
 def _relative(folder: Path) -> list[str]:

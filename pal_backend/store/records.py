@@ -32,6 +32,8 @@ LARGEST = sys.float_info.max
 MAX_CHARACTERS = 100_000
 MAX_ITEMS = 10_000_000
 """What we wrote ourselves may be large (the ids of a pool); these bounds only stop nonsense."""
+MEND = "remove it and run `pal sync`"
+"""What messages tell a person to do."""
 
 
 def dump(value: Mapping[str, Any]) -> str:
@@ -47,8 +49,8 @@ class Record:
         InputError: the text is no JSON object, or a field has not the type asked for; the message names ``place``.
     """
 
-    def __init__(self, text: str | bytes, place: str) -> None:
-        self.place = place
+    def __init__(self, text: str | bytes, place: str, mend: str = MEND) -> None:
+        self.place, self.mend = place, mend
         try:
             value = json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
@@ -59,12 +61,12 @@ class Record:
     def of(cls, value: Any, place: str) -> Record:
         """A record over an object that is parsed already."""
         record = cls.__new__(cls)
-        record.place, record.value = place, untrusted.mapping(value, place)
+        record.place, record.mend, record.value = place, MEND, untrusted.mapping(value, place)
         return record
 
     def wrong(self, found: str, expected: str) -> InputError:
         """The error for something unexpected here."""
-        return InputError(f"{self.place} holds {found}; expected {expected}; remove it and run `pal sync`")
+        return InputError(f"{self.place} holds {found}; expected {expected}; {self.mend}")
 
     def _get(self, name: str, default: Any) -> tuple[Any, str]:
         return self.value.get(name, default), f"{self.place} {name}"
@@ -214,17 +216,33 @@ def dump_lines(annotations: Iterable[Annotation]) -> bytes:
     return "".join(f'{{"key":{json.dumps(str(a.key))},{dump_annotation(a)[1:]}\n' for a in annotations).encode()
 
 
-def load_lines(data: bytes, place: str) -> list[Annotation]:
-    """Inverse of :func:`dump_lines`.
+def load_lines(data: bytes, place: str, mend: str = MEND) -> list[Annotation]:
+    """Inverse of :func:`dump_lines`; empty lines are passed over.
+
+    Args:
+        data: the file.
+        place: what the messages call it.
+        mend: what the messages tell a person to do.
 
     Raises:
-        InputError: malformed; the message names ``place``.
+        InputError: a line is malformed, or two have one key; the message names ``place`` and the line.
     """
-    records = [Record(line, place) for line in data.splitlines()]
-    return [load_annotation(read_key(record.text("key"), place), record) for record in records]
+    found: dict[AnnotationKey, int] = {}
+    annotations = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{place} line {number}"
+        record = Record(line, where, mend)
+        key = read_key(record.text("key"), where, mend)
+        if key in found:
+            raise record.wrong(f"the key {key} of line {found[key]} again", "one line for each annotation")
+        found[key] = number
+        annotations.append(load_annotation(key, record))
+    return annotations
 
 
-def read_key(text: str, place: str) -> AnnotationKey:
+def read_key(text: str, place: str, mend: str = MEND) -> AnnotationKey:
     """``desk:number`` as a key.
 
     Raises:
@@ -233,9 +251,7 @@ def read_key(text: str, place: str) -> AnnotationKey:
     try:
         key = AnnotationKey.parse(text)
     except ValueError:
-        raise InputError(
-            f"{place} has the field {text!r:.60}; expected desk:number; remove it and run `pal sync`"
-        ) from None
+        raise InputError(f"{place} has the field {text!r:.60}; expected desk:number; {mend}") from None
     return key
 
 

@@ -28,7 +28,8 @@ from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.efforts import effort_fields, load_effort
 from pal_backend.store.records import Record, dump
 from pal_backend.store.sittings import Lease, fence_key
-from pal_backend.store.versions import Versions, load_arrays
+from pal_backend.store.version_files import load_arrays
+from pal_backend.store.versions import Versions
 
 logger = logging.getLogger(__name__)
 

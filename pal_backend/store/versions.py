@@ -13,24 +13,19 @@ The neighbour graph is not: it follows from the features.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-import safetensors.numpy
-from numpy.typing import NDArray
 from redis import Redis
-from safetensors import SafetensorError
 
 from pal_backend.core.vocabulary import Annotation, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.records import Record, dump, dump_lines, load_lines
+from pal_backend.store.records import Record, dump
+from pal_backend.store.version_files import Version, VersionFiles, files_of
 
 VERSION_ID = re.compile(r"v\d{4,9}\Z", re.ASCII)
 CLAIM_TTL_S = 600
@@ -44,20 +39,6 @@ redis.call('HSET', KEYS[1], 'current', ARGV[1])
 return ARGV[1]
 """
 # ARGV: the new id, the one expected, and what CURRENT says in case Redis was lost. Asked twice it is still a success.
-
-
-@dataclass(frozen=True, eq=False)
-class Version:
-    """One model version. ``features`` is float32 (N, D), row i belonging to ``sample_ids[i]``; it may be read-only."""
-
-    id: str
-    """v0000, v0001..."""
-    sample_ids: tuple[SampleId, ...]
-    features: NDArray[np.float32]
-    recipe: str
-    made_from_answers: int
-    note: str
-    metrics: dict[str, Any]
 
 
 class Versions:
@@ -87,28 +68,7 @@ class Versions:
             ConflictError: there is a version of that id, or somebody is writing one.
             InputError: the id, or the number of rows, is not as expected.
         """
-        if len(version.sample_ids) != len(version.features):
-            raise InputError(
-                f"version {version.id} has {len(version.features)} rows of features for {len(version.sample_ids)} samples; "
-                "expected one each; build it from one list"
-            )
-        about = {
-            "id": version.id,
-            "samples": len(version.sample_ids),
-            "recipe": version.recipe,
-            "made_from_answers": version.made_from_answers,
-            "note": version.note,
-            "metrics": version.metrics,
-        }
-        features = np.ascontiguousarray(version.features, dtype=np.float32)
-        files = {
-            "version.json": json.dumps(about, indent=1, allow_nan=False).encode(),
-            "samples.json": dump({"sample_ids": list(version.sample_ids)}).encode(),
-            "features.safetensors": safetensors.numpy.save({"features": features}),
-            "answers.jsonl": dump_lines(answers),
-        }
-        if weights is not None:
-            files["weights.safetensors"] = weights
+        files = files_of(version, weights, answers)
         with self._claim(version.id):
             self._artefacts.write_folder(self._path(version.id), files, replace=False)
 
@@ -162,27 +122,7 @@ class Versions:
             NotFoundError: there is none of that id.
             InputError: its files are malformed; the message names the file.
         """
-        about, sample_ids = self.describe(version_id), self.load_ids(version_id)
-        path = self._path(version_id, "features.safetensors")
-        features = load_arrays(self._artefacts.read(path), path).get("features")
-        if (
-            features is None
-            or features.dtype != np.float32
-            or features.shape[:1] != (len(sample_ids),)
-            or features.ndim != 2
-        ):
-            raise InputError(
-                f"{path} does not hold float32 features of {len(sample_ids)} samples; expected it; restore the file"
-            )
-        return Version(
-            id=version_id,
-            sample_ids=sample_ids,
-            features=features,
-            recipe=str(about["recipe"]),
-            made_from_answers=int(about["made_from_answers"]),
-            note=str(about["note"]),
-            metrics=dict(about["metrics"]),
-        )
+        return self._files(version_id).load()
 
     def load_ids(self, version_id: str) -> tuple[SampleId, ...]:
         """The samples of a version, in the order of its rows.
@@ -191,8 +131,7 @@ class Versions:
             NotFoundError: there is none of that id.
             InputError: the file is malformed.
         """
-        path = self._path(version_id, "samples.json")
-        return Record(self._artefacts.read(path), path).texts("sample_ids")
+        return self._files(version_id).load_ids()
 
     def describe(self, version_id: str) -> dict[str, Any]:
         """What is known about a version: id, samples (how many), recipe, made_from_answers, note, metrics.
@@ -201,23 +140,11 @@ class Versions:
             NotFoundError: there is none of that id.
             InputError: the file is malformed.
         """
-        path = self._path(version_id, "version.json")
-        record = Record(self._artefacts.read(path), path)
-        return {
-            "id": version_id,
-            "samples": record.whole("samples"),
-            "recipe": record.text("recipe"),
-            "made_from_answers": record.whole("made_from_answers"),
-            "note": record.text("note"),
-            "metrics": record.mapping("metrics"),
-        }
+        return self._files(version_id).describe()
 
     def weights_of(self, version_id: str) -> bytes | None:
         """The backbone as safetensors bytes, None where nothing was trained."""
-        try:
-            return self._artefacts.read(self._path(version_id, "weights.safetensors"))
-        except NotFoundError:
-            return None
+        return self._files(version_id).weights()
 
     def answers_of(self, version_id: str) -> list[Annotation]:
         """The annotations a version was made from.
@@ -226,8 +153,7 @@ class Versions:
             NotFoundError: there is none of that id.
             InputError: the file is malformed.
         """
-        path = self._path(version_id, "answers.jsonl")
-        return load_lines(self._artefacts.read(path), path)
+        return self._files(version_id).answers()
 
     def refuse(self, version_id: str, reason: str) -> None:
         """Note why a version did not become current; it is kept all the same.
@@ -260,6 +186,9 @@ class Versions:
                 f"{version_id!r:.40} is no model version; expected v and four digits, such as v0001; take such an id"
             )
         return f"{self._folder}/{version_id}" + (f"/{file}" if file else "")
+
+    def _files(self, version_id: str) -> VersionFiles:
+        return VersionFiles(self._artefacts, self._path(version_id))
 
     def _missing(self, version_id: str) -> NotFoundError:
         return NotFoundError(
@@ -297,15 +226,3 @@ class Versions:
     def list(self) -> list[dict[str, Any]]:
         """What is known about every version, by id, as :meth:`describe` states it."""
         return [self.describe(version_id) for version_id in self._ids()]
-
-
-def load_arrays(data: bytes, path: str) -> dict[str, NDArray[Any]]:
-    """Arrays of a safetensors file; nothing in it is executed.
-
-    Raises:
-        InputError: it is no such file.
-    """
-    try:
-        return cast("dict[str, NDArray[Any]]", safetensors.numpy.load(data))
-    except (SafetensorError, KeyError, ValueError) as problem:
-        raise InputError(f"{path} is no safetensors file ({problem!s:.100}); expected one; restore the file") from None

@@ -17,7 +17,7 @@ from pal_backend.queues import Queues
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 IDS = ("a" * 16, "b" * 16, "c" * 16)
 LABELS = dict(zip(IDS, (1, 2, 2), strict=True))

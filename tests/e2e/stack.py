@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from pal_backend import class_folders
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
-from pal_backend.demo import hidden_labels
 from pal_backend.demo.annotator import Annotator
 from pal_backend.demo.processes import Program, Supervisor
 from pal_backend.joining import Joiner, Wanted
@@ -84,7 +84,7 @@ class Stack:
 
     def labels(self, pool: list) -> dict[str, Hashable]:  # type: ignore[type-arg]
         """The hidden labels."""
-        return hidden_labels.of_samples(pool, hidden_labels.from_folders(p for s in pool for p in s.paths))
+        return class_folders.of_samples(pool, class_folders.from_folders(p for s in pool for p in s.paths))
 
     def posted(self, desk: Desk) -> int:
         """Questions that stand in Label Studio and wait."""

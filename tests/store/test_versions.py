@@ -13,7 +13,8 @@ from redis import Redis
 
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
-from pal_backend.store.versions import Version, Versions
+from pal_backend.store.version_files import Version
+from pal_backend.store.versions import Versions
 from tests.store.values import SAMPLES, annotation
 
 

@@ -15,7 +15,7 @@ from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.questions import PostedQuestion
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 
 NAME = "digits"
 

@@ -22,16 +22,17 @@ from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Origi
 from pal_backend.coverage import GIVEN, cover_pool
 from pal_backend.credentials import Credentials
 from pal_backend.errors import AccessError
+from pal_backend.material import material_of
 from pal_backend.pool_index import load_samples
 from pal_backend.queues import Queues
 from pal_backend.samples import FolderPool, ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores
-from pal_backend.store.versions import Version
+from pal_backend.store.version_files import Version
 from worker import training
 from worker.bootstrap import Workshop
-from worker.networks import Material, goes_on
+from worker.networks import goes_on
 
 NAME = "digits"
 SAMPLES = 60
@@ -147,7 +148,7 @@ def test_features_are_taken_by_the_names_of_the_samples(trainer: Trainer, tmp_pa
     rows = trainer.features(tmp_path / "x.npy")
     samples = load_samples(trainer.stores.artefacts, NAME)
     choice = Choice(backbone=f"features:{tmp_path}/x.npy", tuning="head").check()
-    material = Material.of(choice, np.zeros((SAMPLES, 8, 8, 1), np.uint8), samples)
+    material = material_of(choice, np.zeros((SAMPLES, 8, 8, 1), np.uint8), samples)
     np.testing.assert_array_equal(material.seen, rows[[int(s.paths[0].partition(".")[0]) for s in samples]])
     assert material.tuning is Tuning.HEAD
 

@@ -13,10 +13,9 @@ import torch
 
 from pal_backend.backbones import backbone
 from pal_backend.core.choice import Choice
-from pal_backend.core.learning.graph import build_training_graph
-from pal_backend.core.learning.judging import for_training
+from pal_backend.core.learning.backbones import Tuning, small
+from pal_backend.core.learning.retraining import Material, retrain
 from pal_backend.core.learning.settings import TrainingSettings
-from pal_backend.core.learning.training import train
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Pair, Verdict
 from pal_backend.errors import ConflictError, UnavailableError
@@ -129,9 +128,11 @@ def test_a_killed_training_job_goes_on_where_it_was(trainer: Trainer, tmp_path: 
     answers = [answer for annotation in versions.answers_of("v0001") for answer in annotation.answers]
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
-    unbroken = train(
-        load_images(stores.artefacts, NAME),
-        build_training_graph(build_space(start.sample_ids, start.features), for_training(answers)),
+    images = load_images(stores.artefacts, NAME)
+    unbroken = retrain(
+        Material(images, images, small, Tuning.FULL),
+        build_space(start.sample_ids, start.features),
+        answers,
         TrainingSettings(epochs=12, seed=settings.seed, device="cpu"),
         backbone=backbone("small"),
     )

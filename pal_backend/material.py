@@ -1,0 +1,28 @@
+"""What a choice of backbone, weights and tuning means for a training: the network, how much of it learns, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.backbones import backbone
+from pal_backend.core.choice import BackboneName, Choice, Source
+from pal_backend.core.learning.backbones import Tuning, given
+from pal_backend.core.learning.retraining import Material
+from pal_backend.given_features import given_features
+from pal_backend.pool_index import PoolSample
+
+
+def material_of(choice: Choice, images: NDArray[np.uint8], samples: Sequence[PoolSample]) -> Material:
+    """What a complete choice names, for these samples and their images, row by row.
+
+    Raises:
+        PalError: the backbone, its weights or the file of features cannot be used.
+    """
+    name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
+    if name.source is Source.FEATURES:
+        return Material(images, given_features(Path(name.name), samples), given, tuning)
+    return Material(images, images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
