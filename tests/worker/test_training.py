@@ -13,7 +13,7 @@ import torch
 
 from pal_backend.backbones import backbone
 from pal_backend.core.choice import Choice
-from pal_backend.core.learning.backbones import Tuning, small
+from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.retraining import Material, retrain
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.neighbours import build_space
@@ -130,11 +130,10 @@ def test_a_killed_training_job_goes_on_where_it_was(trainer: Trainer, tmp_path: 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
     images = load_images(stores.artefacts, NAME)
     unbroken = retrain(
-        Material(images, images, small, Tuning.FULL),
+        Material(images, images, backbone("small"), Tuning.FULL),
         build_space(start.sample_ids, start.features),
         answers,
         TrainingSettings(epochs=12, seed=settings.seed, device="cpu"),
-        backbone=backbone("small"),
     )
     torch.set_num_threads(threads)
     assert unbroken.weights == versions.weights_of("v0001")
