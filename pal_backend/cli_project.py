@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pal_backend.core.vocabulary import Opinion
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def init(
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
     ] = None,
+    opinion: Annotated[
+        Opinion | None,
+        typer.Option(help="Second opinion: a classifier on the features, or on the exact solver's embedding."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same questions.")] = None,
     recipe: Annotated[str | None, typer.Option(metavar="NAME", help="How it is trained; docs/backbones.md.")] = None,
     backbone: Annotated[
@@ -80,7 +85,8 @@ def init(
         named(strategy)  # an unknown name, or one that cannot be imported, is told before anything is made
     settings = Settings.from_env()
     stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
-    given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "seed": seed}
+    given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "opinion": opinion}
+    given["seed"] = seed
     project = _project(stores, name, images, {key: value for key, value in given.items() if value is not None})
     learning = {"recipe": recipe, "backbone": backbone, "weights": weights, "tuning": tuning}
     if any(part is not None for part in learning.values()):

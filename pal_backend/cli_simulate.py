@@ -12,6 +12,7 @@ import typer
 
 from pal_backend.cli_bars import bars, loss_of, told
 from pal_backend.cli_options import BackboneSpec, Device, RecipeName, Side, TuningName, WeightsFile
+from pal_backend.core.vocabulary import Opinion
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from pal_backend.core.choice import Choice
     from pal_backend.simulation import SimulationResult
     from pal_backend.simulation_training import Retraining
-
-
-class Opinion(StrEnum):
-    """What gives the second opinion on every sample."""
-
-    KERNEL = "kernel"
-    SOLVER = "solver"
 
 
 class Kind(StrEnum):
@@ -93,8 +87,7 @@ def simulate(
     _either(features, labels, images)
     plan = Plan(Choice(recipe, backbone, weights, tuning), train_every, epochs, seed, image_size, device)
 
-    from pal_backend.core.neighbours import build_space
-    from pal_backend.core.solver_space import solver_space
+    from pal_backend.core.solver_space import space_with
     from pal_backend.simulation import simulate as run
 
     with bars() as progress:
@@ -109,7 +102,7 @@ def simulate(
             questions=str(questions),
             candidates=candidates,
             strategy=strategy,
-            space=solver_space if opinion is Opinion.SOLVER else build_space,
+            space=space_with(opinion),
             seed=seed,
             budgets=points,
             open_questions=open_questions,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pal_backend import wire
 from pal_backend.core.learner import Learner
-from pal_backend.core.neighbours import build_space
+from pal_backend.core.solver_space import space_with
 from pal_backend.core.vocabulary import Annotation, AnnotationKey
 from pal_backend.store.events import StoredEvent
 from pal_backend.store.projects import Project
@@ -43,6 +43,7 @@ class Sitting:
 
     def __init__(self, project: Project, shop: Workshop, lease: Lease, should_stop: Callable[[], bool]) -> None:
         self._project = project
+        self._space = space_with(project.opinion)
         self._shop = shop
         self._clock = shop.clock
         self._lease = lease
@@ -87,7 +88,7 @@ class Sitting:
         version = self._versions.load(self._versions.current_or_fail())
         self._version = version.id
         self._learner = Learner(
-            build_space(version.sample_ids, version.features), strategy=self._project.strategy, seed=self._project.seed
+            self._space(version.sample_ids, version.features), strategy=self._project.strategy, seed=self._project.seed
         )
         annotations = self._answers.all()
         self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
@@ -100,7 +101,7 @@ class Sitting:
         if current == self._version:
             return
         version = self._versions.load(current)
-        self._learner.move_to(build_space(version.sample_ids, version.features))
+        self._learner.move_to(self._space(version.sample_ids, version.features))
         self._version, self._dirty = version.id, True
 
     def _keep_lease(self) -> bool:

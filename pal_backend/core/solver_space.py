@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.opinion import Smoother, gaussian_map
 from pal_backend.core.solver import Links, Solver
-from pal_backend.core.vocabulary import SampleId
+from pal_backend.core.vocabulary import Opinion, SampleId
 
 DIMENSION = 200
 """K: fewer directions make the opinion a coarser one, whatever the answers."""
@@ -55,3 +55,8 @@ def solver_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating])
     """As :func:`~.neighbours.build_space`, with the solver's opinion."""
     space = build_space(sample_ids, features)
     return SolverSpace(space.sample_ids, space.features, space.graph, space.difficulty)
+
+
+def space_with(opinion: Opinion) -> Callable[[Sequence[SampleId], NDArray[np.floating]], Space]:
+    """What makes a space with this second opinion."""
+    return solver_space if opinion is Opinion.SOLVER else build_space

@@ -31,6 +31,13 @@ class Origin(StrEnum):
     PREDICTION_CHANGED = "prediction-changed"
 
 
+class Opinion(StrEnum):
+    """What gives the second opinion on every sample: a classifier on the features, or on the exact solver's embedding."""
+
+    KERNEL = "kernel"
+    SOLVER = "solver"
+
+
 class QuestionKind(StrEnum):
     """The two kinds of question; a desk asks one of them."""
 

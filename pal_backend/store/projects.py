@@ -18,7 +18,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from pal_backend.core.choice import Choice
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Opinion, QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import Record, dump
@@ -75,6 +75,7 @@ class Project:
     candidates: int = 8
     """Candidates on a screen."""
     strategy: str = "gain"
+    opinion: Opinion = Opinion.KERNEL
     seed: int = 0
     recipe: str = ""
     """How it learns, as `pal init` was told; empty: others may say (:mod:`pal_backend.choosing`)."""
@@ -223,6 +224,7 @@ def _load(record: Record, name: str) -> Project:
         ),
         candidates=record.whole("candidates", 8),
         strategy=record.text("strategy", "gain"),
+        opinion=record.as_choice(record.value.get("opinion", Opinion.KERNEL), Opinion),
         seed=record.whole("seed", 0),
         # Earlier releases wrote the only recipe there was into every project; nobody had chosen it.
         recipe=record.text("recipe", "") if "backbone" in record.value else "",

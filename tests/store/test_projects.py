@@ -9,14 +9,14 @@ import pytest
 from redis import Redis
 
 from pal_backend.core.choice import Choice
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Opinion, QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.projects import PENDING_LIMIT, Desk, Pending, Project
 from pal_backend.store.stores import Stores
 
 DESK = Desk("pairs", QuestionKind.PAIR, 1, 2, 3, prelabel=True, label_studio_url="http://127.0.0.1:8080")
 PROJECT = Project(
-    "digits", "/pool", (DESK, Desk("screens", QuestionKind.SCREEN, 4, 5, 6, retired=True)), candidates=6, seed=3,
+    "digits", "/pool", (DESK, Desk("screens", QuestionKind.SCREEN, 4, 5, 6, retired=True)), candidates=6, seed=3, opinion=Opinion.SOLVER,
     recipe="scl", backbone="my.net:make", weights="/w.pth", tuning="head", seal="abc",
 )  # fmt: skip
 
@@ -36,10 +36,11 @@ def test_a_project_of_an_earlier_release_chose_nothing(stores: Stores, redis: Re
     """It has the one recipe there was, which nobody chose, and none of the other fields."""
     stores.projects.save(PROJECT)
     fields = json.loads(str(redis.get("pal:digits:config")))
-    for name in ("backbone", "weights", "tuning", "seal"):
+    for name in ("backbone", "weights", "tuning", "seal", "opinion"):
         del fields[name]
     redis.set("pal:digits:config", json.dumps(fields | {"recipe": "simclr"}))
-    assert stores.projects.get("digits").choice == Choice()
+    found = stores.projects.get("digits")
+    assert (found.choice, found.opinion) == (Choice(), Opinion.KERNEL)
 
 
 def test_a_project_survives_the_loss_of_redis(stores: Stores, redis: Redis) -> None:

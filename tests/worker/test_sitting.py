@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pal_backend import wire
+from pal_backend.core.learner import Learner
 from pal_backend.core.quality import Quality
-from pal_backend.core.vocabulary import AnnotationKey, Purpose, QuestionKind, Verdict
+from pal_backend.core.solver_space import space_with
+from pal_backend.core.vocabulary import AnnotationKey, Opinion, Purpose, QuestionKind, Verdict
 from pal_backend.credentials import Credentials
 from pal_backend.errors import ConflictError
 from pal_backend.queues import Queues
@@ -72,6 +75,26 @@ def test_answers_become_a_revision_and_new_questions(shop: Workshop, house: Hous
     assert len(fresh) == 10
     assert not fresh & {posted.id for posted in asked}
     assert len(house.stores.revisions(NAME).latencies()) == 10
+
+
+def test_the_solver_gives_the_second_opinion_where_the_project_says_so(shop: Workshop, house: House) -> None:
+    """The same answers in the solver's embedding lead to what a learner in that space believes, and not to the kernel's."""
+    for _ in range(3):
+        sit(shop)
+        for posted in house.questions():
+            house.send(wire.Submitted((house.submission(posted),)), at=time.time())
+    version = house.stores.versions(NAME).load("v0000")
+    expected = {}
+    for opinion in Opinion:
+        house.stores.projects.save(replace(house.stores.projects.get(NAME), opinion=opinion))
+        sit(shop)
+        found = house.stores.revisions(NAME).posterior()
+        learner = Learner(space_with(opinion)(version.sample_ids, version.features))
+        learner.set_answers(answer for some in house.stores.answers(NAME).all() for answer in some.answers)
+        expected[opinion] = learner.posterior().probabilities
+        assert found is not None
+        np.testing.assert_allclose(found.probabilities, expected[opinion], atol=1e-3)
+    assert np.abs(expected[Opinion.KERNEL] - expected[Opinion.SOLVER]).max() > 0.01
 
 
 def test_checks_are_asked_and_the_revision_says_how_good_the_groups_are(shop: Workshop, house: House) -> None:
