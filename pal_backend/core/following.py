@@ -18,8 +18,8 @@ from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 
 BELIEVED = 0.5
-"""A component founds a group at once if "none of the others" is believed at least so much of one of its samples; others
-wait until everything is worked out anew."""
+"""A single sample that founds a group counts as one at once if "none of the others" is believed of it at least so much;
+others wait until everything is worked out anew."""
 FAINT = 1e-3
 """A sample that the walk meets with a smaller chance is left as it is."""
 STILL = 0.02
@@ -70,8 +70,7 @@ def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: An
         if root in beliefs.groups or root not in space.index:
             continue
         apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
-        rows = [space.index[sample] for sample in graph.members[root] if sample in space.index]
-        new = beliefs.probabilities[rows, -1].max() >= BELIEVED
+        new = beliefs.probabilities[space.index[root], -1] >= BELIEVED or len(graph.members[root]) > 1
         if apart >= min(SUPPORT, len(beliefs.groups)) and new:
             return True
     return False
