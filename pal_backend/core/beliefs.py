@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +188,7 @@ def _spoken_for(probabilities: Float, answered: Ints, group: Ints) -> NDArray[np
     return np.asarray(several | (led > 0) | (several.sum() < 2))
 
 
-def _fold(p: NDArray[np.floating], kept: NDArray[np.bool_]) -> NDArray[np.floating]:
+def _fold(p: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
     """Beliefs (n, K + 1) in some of the K groups only: the others' share goes to "none of them"."""
     rest = p[:, -1] + p[:, :-1][:, ~kept].sum(axis=1)
     return np.concatenate([p[:, :-1][:, kept], rest[:, None]], axis=1)
@@ -258,6 +259,7 @@ def _settle(
     both: Floats = np.zeros((len(names), len(groups) + 1))
     both[group >= 0, group[group >= 0]] = 1.0
     both[:, :-1] = fill(q, both[:, :-1], np.flatnonzero(group < 0))
+    both[:, -1] = np.clip(1.0 - both[:, :-1].sum(axis=1), 0.0, 1.0)
     own, sharp, strength, power, astray, none = both, both[:, :-1], 1.0, 1.0, 0.0, 1.0
     for _ in range(ROUNDS if groups else 0):
         none = share_of_none(

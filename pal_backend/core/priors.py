@@ -24,8 +24,8 @@ TEMPERATURES = (2.0, 4.0, 6.0, 9.0, 13.0)
 """Inverse temperatures tried for the second opinion."""
 MIXES = (0.0, 0.2, 0.4, 0.6)
 """Weights tried for the second opinion."""
-FEW = 15
-"""Answered samples below which sharpness is not judged."""
+FEW = 30
+"""Answered samples below which sharpness, and the weight of the second opinion, are not judged."""
 SURE = 0.7
 """Belief without its own answers from which a sample may judge them."""
 PRIOR_ERROR, PRIOR_ANSWERS = 0.05, 60.0
