@@ -57,7 +57,8 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
         if len(inside) >= 3:
             here = mass * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12))
             said = evidence[inside][:, inside].toarray()
-            found += _cuts(k, inside, ties, np.delete(to_groups, k, axis=1), here, said, beliefs.dials)
+            elsewhere = np.delete(to_groups, k, axis=1)
+            found += _cuts(k, inside, ties, elsewhere=elsewhere, mass=here, evidence=said, dials=beliefs.dials)
     found = sorted(found, key=lambda cut: -cut.stake)[:LOOKED]
     return sorted(_staked(space, beliefs, answered, found), key=lambda seam: -seam.stake)[:KEPT]
 
@@ -108,7 +109,7 @@ class _Cut(NamedTuple):
 
 
 def _cuts(
-    group: int, inside: Ints, ties: Floats, elsewhere: Floats, mass: Floats, evidence: Floats, dials: Dials
+    group: int, inside: Ints, ties: Floats, *, elsewhere: Floats, mass: Floats, evidence: Floats, dials: Dials
 ) -> list[_Cut]:
     tree = csgraph.minimum_spanning_tree(
         sparse.csr_array(np.where(evidence > 0.0, 1.0 / np.maximum(evidence, 1e-9), 0.0))
