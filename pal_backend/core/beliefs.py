@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,17 @@ from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, spread, without_itself
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
+    among,
     answer_log_odds,
     blend,
+    guidance,
     mixture,
+    novel,
     novelty,
     share_of_none,
     sharpen,
-    sharpness,
     softmax,
-    with_none,
+    whole,
 )
 
 Float = NDArray[np.float32]
@@ -31,7 +34,7 @@ Ints = NDArray[np.int64]
 
 SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
-ROUNDS = 2
+ROUNDS = 3
 """Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
 LEAST_MERGE = 0.004
 """Least prior chance that two groups are one."""
@@ -45,6 +48,7 @@ class Dials:
 
     none: float = 1.0
     power: float = 1.0
+    astray: float = 0.0
     strength: float = 1.0
     mix: float = 0.0
 
@@ -88,11 +92,11 @@ class Beliefs:
 
     def together(self, rows: Ints) -> Float:
         """Beliefs (len(rows), K + 1) of unanswered rows, from field and opinion."""
-        return blend(_sharp(self.field[rows], self.dials), self.opinion[rows], self.dials.mix)
+        return _probabilities(self.field[rows], self.opinion[rows], self.dials)
 
 
 def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
-    """The components that are groups, oldest first: those that enough of the older ones are kept apart from.
+    """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
 
     By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
     """
@@ -128,40 +132,66 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     cover = _cover(known, answered, q, grouped)
     found = _settle(graph, names, groups, q, cover)
     field = spread(walk, answered, q, found.both[:, :-1])
-    sharp = _sharp(field, found.dials)
-    sharp[answered] = found.both
-    opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
     dials = found.dials
+    opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
+    probabilities = _probabilities(field, opinion, dials)
+    probabilities[answered] = found.both
     own, both = found.own, found.both
     if len(found.groups) > 1:
-        scores = space.opinion(graph).without_itself(sharp[:, :-1])
-        temperature, mix = mixture(own, scores[answered], found.group)
+        scores = space.opinion(graph).without_itself(probabilities[:, :-1])
+        evidence = found.evidence * dials.strength
+        temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
         opinion = softmax(scores, temperature)
         dials = replace(dials, mix=mix)
-        own = blend(own, opinion[answered], mix).astype(np.float64)
-        both = posterior(own, found.evidence * dials.strength, found.group)
-    probabilities = blend(sharp, opinion, dials.mix)
+        own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
+        both = posterior(own, evidence, found.group)
+        probabilities = _probabilities(field, opinion, dials)
     probabilities[answered] = both
+    groups, group, evidence = found.groups, found.group, found.evidence
+    spoken = _spoken_for(probabilities, answered, group)
+    if not spoken.all():
+        # only itself is in it: "none of them" as yet
+        groups = tuple(root for root, kept in zip(groups, spoken.tolist(), strict=True) if kept)
+        group = np.append(np.where(spoken, np.cumsum(spoken) - 1, -1), -1)[group]
+        probabilities, own, both = (_fold(p, spoken) for p in (probabilities, own, both))
+        evidence, field, opinion = evidence[:, spoken], field[:, spoken], opinion[:, spoken]
+        opinion /= opinion.sum(axis=1, keepdims=True)
     field[answered] = both[:, :-1]
     placed = np.full(walk.size, -1, np.int64)
-    placed[answered] = found.group
+    placed[answered] = group
     margins = margins_of(probabilities)
     return Beliefs(
-        groups=found.groups,
+        groups=groups,
         placed=placed,
         answered=answered,
         probabilities=probabilities,
         own=own,
-        evidence=found.evidence,
+        evidence=evidence,
         field=field,
         opinion=opinion,
         dials=dials,
         precision=q,
         margins=margins,
         influence=_influence(space, answered, margins),
-        ties=_ties(space, with_none(field, dials.none)[:, :-1]),
+        ties=_ties(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1]),
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
     )
+
+
+def _spoken_for(probabilities: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
+    """Groups that have several samples, or one and are believed of another more than any other group, bool (K,)."""
+    count = probabilities.shape[1] - 1
+    free = np.ones(len(probabilities), bool)
+    free[answered] = False
+    led = np.bincount(probabilities[free, :-1].argmax(axis=1), minlength=count) if count else np.zeros(0)
+    several = np.bincount(group[group >= 0], minlength=count) > 1
+    return np.asarray(several | (led > 0) | (several.sum() < 2))
+
+
+def _fold(p: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
+    """Beliefs (n, K + 1) in some of the K groups only: the others' share goes to "none of them"."""
+    rest = p[:, -1] + p[:, :-1][:, ~kept].sum(axis=1)
+    return np.concatenate([p[:, :-1][:, kept], rest[:, None]], axis=1)
 
 
 def margins_of(p: Float) -> Floats:
@@ -203,6 +233,7 @@ class _Settled:
     groups: tuple[Root, ...]
     group: Ints
     evidence: Floats
+    sharp: Floats
     own: Floats
     both: Floats
     dials: Dials
@@ -222,22 +253,33 @@ def _settle(
     group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
     evidence = _evidence(graph, names, group, len(groups))
     base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
-    none = share_of_none(cover, novelty(graph, groups, group)) if groups else 1.0
+    # one sample of each component that may be the first of a class nobody met
+    first = np.asarray([graph.component[name] == name for name in names], bool)
+    lone = first & ((group < 0) | (np.bincount(group[group >= 0], minlength=len(groups) + 1)[group] < 2))
     both: Floats = np.zeros((len(names), len(groups) + 1))
     both[group >= 0, group[group >= 0]] = 1.0
     both[:, :-1] = fill(q, both[:, :-1], np.flatnonzero(group < 0))
-    own, strength, power = both, 1.0, 1.0
-    for _ in range(ROUNDS):
-        own = with_none(without_itself(q, both[:, :-1]) if len(names) else both[:, :-1], none)
-        power = sharpness(own, group)
-        own = sharpen(own, power)
+    both[:, -1] = np.clip(1.0 - both[:, :-1].sum(axis=1), 0.0, 1.0)
+    own, sharp, strength, power, astray, none = both, both[:, :-1], 1.0, 1.0, 0.0, 1.0
+    for _ in range(ROUNDS if groups else 0):
+        none = share_of_none(
+            cover, novelty(both[lone, group[lone]], int((group >= 0).sum()) + int((lone & (group < 0)).sum()))
+        )
+        spread_here = without_itself(q, both[:, :-1])
+        novel_here = novel(spread_here.sum(axis=1), none)
+        sharp = among(spread_here, none)
+        power, astray = guidance(sharp, novel_here, evidence * strength)
+        sharp = sharpen(sharp, power)
+        own = whole(sharp, astray, novel_here)
         both = posterior(own, evidence * strength, group)
         strength = answer_log_odds(own, both, evidence) / base if base else 1.0
-    return _Settled(groups, group, evidence, own, both, Dials(none, power, strength))
+    return _Settled(groups, group, evidence, sharp, own, both, Dials(none, power, astray, strength))
 
 
-def _sharp(field: Float, dials: Dials) -> Float:
-    return sharpen(with_none(field, dials.none), dials.power)
+def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
+    """Beliefs (n, K + 1) from what is spread (n, K) and the second opinion (n, K)."""
+    sharp = sharpen(among(field, dials.none), dials.power)
+    return whole(blend(sharp, opinion, dials.mix), dials.astray, novel(field.sum(axis=1), dials.none))
 
 
 def _evidence(graph: SimilarityGraph, names: Sequence[str], group: Ints, count: int) -> Floats:

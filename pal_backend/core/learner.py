@@ -76,7 +76,10 @@ class Learner:
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
             self._seams = seams(self._space, self._graph, self._beliefs)
-            self._calibration = fit_calibration(self._folded)
+            found = self._beliefs
+            self._calibration = fit_calibration(
+                found.own[:, :-1], found.probabilities[found.answered, :-1].astype(np.float64)
+            )
         return self._beliefs
 
     def set_answers(self, answers: Iterable[Answer]) -> None:

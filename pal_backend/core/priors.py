@@ -5,14 +5,10 @@ All three are set by the answers themselves; nothing here knows a label or the n
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pal_backend.core.graph import Root, SimilarityGraph
 
 Floats = NDArray[np.float64]
 
@@ -22,38 +18,29 @@ FLOOR = 0.003
 """Added to every probability: the features may mislead."""
 POWERS = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 """Powers tried for sharpening; label spreading is too cautious in many groups."""
+ASTRAY = (0.003, 0.01, 0.03, 0.1)
+"""Chances tried that beliefs are no guide."""
 TEMPERATURES = (2.0, 4.0, 6.0, 9.0, 13.0)
 """Inverse temperatures tried for the second opinion."""
 MIXES = (0.0, 0.2, 0.4, 0.6)
 """Weights tried for the second opinion."""
-FEW = 15
-"""Placed samples below which sharpness is not judged."""
+FEW = 30
+"""Answered samples below which sharpness, and the weight of the second opinion, are not judged."""
 SURE = 0.7
 """Belief without its own answers from which a sample may judge them."""
 PRIOR_ERROR, PRIOR_ANSWERS = 0.05, 60.0
 """An error rate of .05 counts as seen in 60 answers."""
 
 
-def novelty(graph: SimilarityGraph, groups: Sequence[Root], group: NDArray[np.int64]) -> float:
-    """Chance that a sample belongs to no known group, after Good and Turing: groups met once over samples placed.
-
-    A sample that is in no group yet, but already kept apart from a share of the groups, counts by that share.
+def novelty(first: Floats, placed: int) -> float:
+    """Chance that a sample belongs to no known group, after Good and Turing: classes met once over samples placed.
 
     Args:
-        graph: the answers.
-        groups: the K groups.
-        group: int64 (L,), group of each answered sample or -1.
+        first: chance of each sample that has no companion yet that it is the first of a class, instead of one that could
+            not be placed.
+        placed: samples placed, those included.
     """
-    met = np.bincount(group[group >= 0], minlength=len(groups))
-    known = set(groups)
-    excluded: dict[Root, int] = defaultdict(int)
-    for a, b in graph.cannot:
-        excluded[a] += b in known
-        excluded[b] += a in known
-    rest = [root for root in graph.members if root not in known]
-    strangers = sum(excluded[root] for root in rest) / max(len(groups), 1)
-    once = int((met <= 1).sum())
-    return min(MOST_NOVEL, (once + strangers + 0.5) / (float(met.sum()) + len(rest) + 1.0))
+    return min(MOST_NOVEL, (float(first.sum()) + 0.5) / (placed + 1.0))
 
 
 def share_of_none(coverage: NDArray[np.floating], rate: float) -> float:
@@ -71,14 +58,18 @@ def share_of_none(coverage: NDArray[np.floating], rate: float) -> float:
     return float(np.sqrt(low * high))
 
 
-def with_none(spread: NDArray[Any], none: float) -> NDArray[Any]:
-    """Append "none of them" with weight ``none``, (n, K + 1) of the same dtype, rows sum to 1, nothing is impossible."""
-    out = np.empty((spread.shape[0], spread.shape[1] + 1), spread.dtype)
-    np.maximum(spread, 0.0, out=out[:, :-1])
-    out[:, -1] = none
-    out *= ((1.0 - FLOOR * out.shape[1]) / out.sum(axis=1, keepdims=True)).astype(out.dtype)
-    out += np.asarray(FLOOR, out.dtype)
-    return out
+def novel(coverage: NDArray[Any], none: float) -> NDArray[Any]:
+    """Belief in "none of them" of samples that known groups reach with these summed beliefs, (n,)."""
+    cover = np.maximum(coverage, 0.0)
+    return np.asarray(none / (none + cover))
+
+
+def among(spread: NDArray[Any], none: float) -> NDArray[Any]:
+    """Beliefs (n, K) among the known groups, rows sum to 1; all alike where hardly any reaches."""
+    p = np.maximum(spread, 0.0)
+    p = p / (p.sum(axis=1, keepdims=True) + np.asarray(none, p.dtype)) + np.asarray(FLOOR, p.dtype)
+    p /= p.sum(axis=1, keepdims=True)
+    return np.asarray(p)
 
 
 def sharpen(p: NDArray[Any], power: float) -> NDArray[Any]:
@@ -98,55 +89,84 @@ def softmax(scores: NDArray[Any], temperature: float) -> NDArray[Any]:
 
 
 def blend(p: NDArray[Any], opinion: NDArray[Any], mix: float) -> NDArray[Any]:
-    """Geometric mean of two beliefs about the known groups; "none of them" stays as ``p`` has it.
-
-    ``q_k ~ p_k ** (1 - mix) * (opinion_k + FLOOR) ** mix``.
+    """Geometric mean of two beliefs about the known groups, ``q_k ~ p_k ** (1 - mix) * (opinion_k + FLOOR) ** mix``.
 
     Args:
-        p: (n, K + 1), positive, rows sum to 1.
+        p: (n, K), positive, rows sum to 1.
         opinion: (n, K), rows sum to 1.
         mix: weight of the opinion, in [0, 1].
     """
     if mix == 0.0:
         return p.copy()
-    log = (1.0 - mix) * np.log(np.maximum(p[:, :-1], 1e-12)) + mix * np.log(opinion + np.asarray(FLOOR, opinion.dtype))
-    q = softmax(log.astype(p.dtype), 1.0)
-    return np.concatenate([q * (1.0 - p[:, -1:]), p[:, -1:]], axis=1)
+    log = (1.0 - mix) * np.log(p) + mix * np.log(opinion + np.asarray(FLOOR, opinion.dtype))
+    return softmax(log.astype(p.dtype), 1.0)
 
 
-def mixture(own: Floats, scores: NDArray[Any], group: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature and weight of the second opinion under which both together best foretell where samples were placed.
+def whole(p: NDArray[Any], astray: float, none: NDArray[Any]) -> NDArray[Any]:
+    """Beliefs (n, K + 1) from those among the known groups: with chance ``astray`` they are no guide, any group is as
+    likely; "none of them" is the last column.
 
     Args:
-        own: (L, K + 1) beliefs without the rows' own answers.
+        p: (n, K), rows sum to 1.
+        astray: in [0, 1].
+        none: (n,), belief in "none of them".
+    """
+    out = np.empty((p.shape[0], p.shape[1] + 1), p.dtype)
+    out[:, :-1] = ((1.0 - astray) * p + astray / max(p.shape[1], 1)) * (1.0 - none)[:, None]
+    out[:, -1] = none
+    return out
+
+
+def fit(p: Floats, evidence: Floats) -> float:
+    """How well beliefs foretell answers: ``sum_i ln sum_k p_ik P(answers on i | i in k)``, up to a constant.
+
+    All answered samples count, not only those whose place is known: what is placed soon is easier than what is not.
+
+    Args:
+        p: (L, K + 1) beliefs without the rows' own answers.
+        evidence: (L, K) log-odds that those answers give each group.
+    """
+    top = np.maximum(evidence.max(axis=1, initial=0.0), 0.0)
+    likely = np.exp(evidence - top[:, None])
+    total = np.einsum("lk,lk->l", p[:, :-1], likely) + p[:, -1] * np.exp(-top)
+    return float((np.log(np.maximum(total, 1e-300)) + top).sum())
+
+
+def mixture(own: Floats, scores: NDArray[Any], none: Floats, astray: float, evidence: Floats) -> tuple[float, float]:
+    """Temperature and weight of the second opinion under which both together best foretell the answers.
+
+    Args:
+        own: (L, K) beliefs among the groups, without the rows' own answers.
         scores: (L, K) scores of the second opinion, without the rows' own beliefs.
-        group: int64 (L,), group of each answered sample or -1.
+        none, astray: see :func:`whole`.
+        evidence: (L, K) log-odds of the answers.
     """
-    rows = np.flatnonzero(group >= 0)
-    if len(rows) < FEW:
+    if len(own) < FEW:
         return TEMPERATURES[len(TEMPERATURES) // 2], MIXES[len(MIXES) // 2]
-    at = np.arange(len(rows)), group[rows]
-    alone = [np.log(0.9 * softmax(scores[rows], t)[at] + 0.01).sum() for t in TEMPERATURES]
-    temperature = TEMPERATURES[int(np.argmax(alone))]
-    opinion = softmax(scores[rows], temperature).astype(np.float64)
-    found = [np.log(0.9 * blend(own[rows], opinion, mix)[at] + 0.01).sum() for mix in MIXES]
-    return temperature, MIXES[int(np.argmax(found))]
+    found = {}
+    for temperature in TEMPERATURES:
+        opinion = softmax(scores, temperature).astype(np.float64)
+        for mix in MIXES:
+            found[temperature, mix] = fit(whole(blend(own, opinion, mix), astray, none), evidence)
+    return max(found, key=lambda key: found[key])
 
 
-def sharpness(own: Floats, group: NDArray[np.int64]) -> float:
-    """The power of :data:`POWERS` under which beliefs without a sample's own answers best foretell where it was placed.
-
-    A tenth of the placements is taken to be arbitrary, so that a wrong answer does not decide.
+def guidance(own: Floats, none: Floats, evidence: Floats) -> tuple[float, float]:
+    """How sharp beliefs are, and how often they are no guide at all (:func:`whole`): what best foretells the answers.
 
     Args:
-        own: (L, K + 1) leave-one-out beliefs.
-        group: int64 (L,), group of each answered sample or -1.
+        own: (L, K) beliefs among the groups, without the rows' own answers.
+        none: (L,), belief in "none of them".
+        evidence: (L, K) log-odds of the answers.
     """
-    rows = np.flatnonzero(group >= 0)
-    if len(rows) < FEW:
-        return 1.0
-    found = [sharpen(own[rows], power)[np.arange(len(rows)), group[rows]] for power in POWERS]
-    return POWERS[int(np.argmax([np.log(0.9 * p + 0.01).sum() for p in found]))]
+    if len(own) < FEW:
+        return 1.0, ASTRAY[len(ASTRAY) // 2]
+    found = {}
+    for power in POWERS:
+        sharp = sharpen(own, power)
+        for astray in ASTRAY:
+            found[power, astray] = fit(whole(sharp, astray, none), evidence)
+    return max(found, key=lambda key: found[key])
 
 
 def answer_log_odds(own: Floats, both: Floats, evidence: Floats) -> float:

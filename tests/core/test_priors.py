@@ -1,50 +1,84 @@
 import numpy as np
 import pytest
 
-from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.priors import answer_log_odds, novelty, share_of_none, sharpen, sharpness, with_none
-from tests.core.worlds import said
+from pal_backend.core.priors import (
+    among,
+    answer_log_odds,
+    fit,
+    guidance,
+    mixture,
+    novel,
+    novelty,
+    share_of_none,
+    sharpen,
+    whole,
+)
 
 
 def test_novelty_falls_as_groups_are_met_again() -> None:
-    """Good and Turing: many groups met once promise more, groups met often promise none."""
-    graph = SimilarityGraph.of([])
-    fresh = novelty(graph, ["a", "b", "c"], np.asarray([0, 1, 2]))
-    known = novelty(graph, ["a", "b", "c"], np.repeat([0, 1, 2], 10))
-    assert fresh > 0.8 > 0.05 > known
+    """Good and Turing: many classes met once promise more, none met once promises next to none."""
+    assert novelty(np.ones(3), 3) > 0.8 > 0.05 > novelty(np.zeros(0), 30)
 
 
-def test_strangers_keep_novelty_up() -> None:
-    """A sample in no group that is kept apart from one counts as a likely new group."""
-    graph = SimilarityGraph.of([said(1, "a", "x", "different")])
-    group = np.asarray([0, 0, 0, 0, -1])
-    assert novelty(graph, ["a"], group) > novelty(SimilarityGraph.of([]), ["a"], group)
+def test_whoever_is_hardly_new_promises_little() -> None:
+    """A sample in no group counts by the chance that it is the first of its class."""
+    assert novelty(np.asarray([0.9]), 20) > novelty(np.asarray([0.1]), 20) > novelty(np.zeros(0), 20)
 
 
 def test_share_of_none_has_the_wanted_mean() -> None:
-    """The mean chance of "none of them" is what was asked for."""
+    """The mean chance of "none of them" is what was asked for, whatever beliefs say among the groups."""
     coverage = np.random.default_rng(0).uniform(0, 0.8, 500)
     for rate in (0.05, 0.3, 0.8):
         none = share_of_none(coverage, rate)
-        assert (none / (none + coverage)).mean() == pytest.approx(rate, abs=1e-3)
+        assert novel(coverage, none).mean() == pytest.approx(rate, abs=1e-3)
 
 
-def test_with_none_rows_are_probabilities() -> None:
-    """Rows sum to one, nothing is impossible, and "none of them" is largest where coverage is least."""
-    p = with_none(np.asarray([[0.5, 0.0], [0.01, 0.0]]), 0.1)
+def test_whole_rows_are_probabilities() -> None:
+    """Rows sum to one, nothing is impossible, "none of them" is what it is told, and hardly reached samples are open."""
+    spread = np.asarray([[0.5, 0.0], [0.001, 0.0]])
+    known = among(spread, 0.1)
+    p = whole(sharpen(known, 3.0), 0.01, novel(spread.sum(axis=1), 0.1))
     assert p.sum(axis=1) == pytest.approx([1.0, 1.0])
-    assert p.min() > 0.0 and p[1, 2] > p[0, 2]
+    assert p[:, 2] == pytest.approx([0.1 / 0.6, 0.1 / 0.101])
+    assert p.min() > 0.0 and known[0, 0] > 0.98 and known[1, 0] < 0.9
+    assert p[0, 1] >= 0.005 * (1.0 - p[0, 2])
 
 
-def test_sharpness_follows_the_placements() -> None:
-    """Cautious beliefs that are always right are sharpened, beliefs that are right by chance are not."""
-    own = np.full((40, 5), 0.125)
+def test_fit_is_the_likelihood_of_the_answers() -> None:
+    """Against the sum over places written out, with error rate .1: one answer for the first group, one against it."""
+    p = np.asarray([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]])
+    odds = np.log(9.0)
+    evidence = np.asarray([[odds, 0.0], [-odds, 0.0]])
+    yes = 0.6 * 0.9 + 0.4 * 0.1  # said "same" as the first group
+    no = 0.6 * 0.1 + 0.4 * 0.9
+    assert fit(p, evidence) == pytest.approx(np.log(yes / 0.1) + np.log(no / 0.9))
+
+
+def test_guidance_follows_the_answers() -> None:
+    """Cautious beliefs that are always right are sharpened, those right by chance are not and are taken for no guide."""
     group = np.arange(40) % 4
-    own[np.arange(40), group] = 0.5
-    assert sharpness(own, group) == 3.0
-    assert sharpness(own, np.roll(group, 1)) == 1.0
-    assert sharpness(own[:5], group[:5]) == 1.0
-    assert sharpen(own, 2.0).sum(axis=1) == pytest.approx(np.ones(40))
+    own = np.full((40, 4), 0.15)
+    own[np.arange(40), group] = 0.55
+    none = np.full(40, 0.01)
+    evidence = np.full((40, 4), -3.0)
+    evidence[np.arange(40), group] = 3.0
+    power, astray = guidance(own, none, evidence)
+    assert (power, astray) == (3.0, 0.003)
+    power, astray = guidance(own, none, np.roll(evidence, 1, axis=0))
+    assert (power, astray) == (1.0, 0.1)
+    assert guidance(own[:5], none[:5], evidence[:5])[0] == 1.0
+
+
+def test_the_second_opinion_counts_where_it_is_right() -> None:
+    """An opinion that knows what label spreading does not gets the largest weight, one that is wrong none."""
+    group = np.arange(40) % 4
+    own, none = np.full((40, 4), 0.25), np.full(40, 0.01)
+    own[:, 0], own[:, 1] = 0.3, 0.2
+    scores = np.eye(4)[group]
+    evidence = np.where(scores > 0.0, 3.0, -3.0)
+    assert mixture(own, scores, none, 0.01, evidence)[1] == 0.6
+    right = 0.8 * scores + 0.05
+    assert mixture(right, np.roll(scores, 1, axis=0), none, 0.01, evidence)[1] == 0.0
 
 
 def test_answers_that_fit_are_believed_more() -> None:

@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.inference import spread
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-DOUBT = 0.02
-"""Ties alone make nothing surer than this, nor more unlikely."""
-KEPT = 8
-"""Seams kept, the most doubtful ones."""
+LEAST = 0.003
+"""Least chance that ties tell nothing."""
+LOOKED, KEPT = 16, 8
+"""Seams whose samples are counted, and those kept, the most doubtful ones."""
 
 
 class Seam(NamedTuple):
@@ -49,12 +50,35 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
     mass = np.maximum(q @ space.walk.reach[answered].astype(np.float64), 0.0)
     evidence = _evidence(space, graph, answered) * beliefs.dials.strength
     group = beliefs.placed[answered]
-    found: list[Seam] = []
+    to_groups = ties @ beliefs.probabilities[answered, :-1].astype(np.float64)
+    found: list[_Cut] = []
     for k in range(len(beliefs.groups)):
         inside = np.flatnonzero(group == k)
         if len(inside) >= 3:
-            found += _cuts(inside, ties, mass, evidence[inside][:, inside].toarray(), answered)
-    return sorted(found, key=lambda seam: -seam.stake)[:KEPT]
+            here = mass * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12))
+            said = evidence[inside][:, inside].toarray()
+            elsewhere = np.delete(to_groups, k, axis=1)
+            found += _cuts(k, inside, ties, elsewhere=elsewhere, mass=here, evidence=said, dials=beliefs.dials)
+    found = sorted(found, key=lambda cut: -cut.stake)[:LOOKED]
+    return sorted(_staked(space, beliefs, answered, found), key=lambda seam: -seam.stake)[:KEPT]
+
+
+def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
+    """With the samples that would go with the smaller side: those at which more walks end there than at the rest."""
+    if not found:
+        return []
+    targets = np.zeros((len(answered), len(found)))
+    for n, cut in enumerate(found):
+        targets[cut.side, n] = beliefs.field[answered[cut.side], cut.group]
+    group = np.asarray([cut.group for cut in found])
+    leads = 2.0 * spread(space.walk, answered, beliefs.precision, targets) > beliefs.field[:, group]
+    samples = np.einsum("nc,nc->c", leads, beliefs.probabilities[:, group], dtype=np.float64)
+    out = []
+    for cut, gone in zip(found, samples.tolist(), strict=True):
+        sides = answered[cut.side], answered[cut.rest]
+        small, large = sides if len(cut.side) <= len(cut.rest) else sides[::-1]
+        out.append(Seam(small, large, cut.two * min(gone, max(float(beliefs.sizes[cut.group]) - gone, 0.0))))
+    return out
 
 
 def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]:
@@ -72,7 +96,21 @@ def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.cs
     return sparse.csr_array(half + half.T)
 
 
-def _cuts(inside: Ints, ties: Floats, mass: Floats, evidence: Floats, answered: Ints) -> list[Seam]:
+class _Cut(NamedTuple):
+    """Two sides of a group, by their places among the answered rows; P(they are two groups), and a first guess of what is
+    at stake.
+    """
+
+    group: int
+    side: Ints
+    rest: Ints
+    two: float
+    stake: float
+
+
+def _cuts(
+    group: int, inside: Ints, ties: Floats, *, elsewhere: Floats, mass: Floats, evidence: Floats, dials: Dials
+) -> list[_Cut]:
     tree = csgraph.minimum_spanning_tree(
         sparse.csr_array(np.where(evidence > 0.0, 1.0 / np.maximum(evidence, 1e-9), 0.0))
     )
@@ -90,23 +128,30 @@ def _cuts(inside: Ints, ties: Floats, mass: Floats, evidence: Floats, answered: 
     end = start + below[1:]
     part = ties[np.ix_(inside, inside)]
     across, said = _across(part, start, end), _across(evidence, start, end)
-    outward = np.concatenate([[0.0], np.cumsum(ties[inside].sum(axis=1))])
+    outward = np.concatenate([np.zeros((1, elsewhere.shape[1])), np.cumsum(elsewhere[inside], axis=0)])
     weight = np.concatenate([[0.0], np.cumsum(mass[inside])])
     here, there = weight[end] - weight[start], weight[-1] - (weight[end] - weight[start])
-    inner, rest = _within(part, start, end), part.sum() - _within(part, start, end) - 2.0 * across
-    out_here = outward[end] - outward[start] - inner
-    out_there = outward[-1] - (outward[end] - outward[start]) - rest
-    share = np.maximum(across / np.maximum(out_here, 1e-12), across / np.maximum(out_there, 1e-12))
-    prior = np.clip(share, DOUBT, 1.0 - DOUBT)
-    two = 1.0 / (1.0 + np.exp(np.clip(np.log(prior) - np.log1p(-prior) + said, -30.0, 30.0)))
+    out_here = outward[end] - outward[start]
+    share = np.maximum(_share(across, out_here, dials), _share(across, outward[-1] - out_here, dials))
+    two = 1.0 / (1.0 + np.exp(np.clip(np.log(share) - np.log1p(-share) + said, -30.0, 30.0)))
     stake = two * np.minimum(here, there)
     found = []
     for cut in np.argsort(-stake, kind="stable")[:KEPT].tolist():
         side = np.zeros(size, bool)
         side[start[cut] : end[cut]] = True
-        small = side if here[cut] <= there[cut] else ~side
-        found.append(Seam(answered[inside[small]], answered[inside[~small]], float(stake[cut])))
+        found.append(_Cut(group, inside[side], inside[~side], float(two[cut]), float(stake[cut])))
     return found
+
+
+def _share(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
+    """Belief that a side belongs with the other, (C,) in (0, 1), from its ties there (C,) and to each other group
+    (C, K - 1), as sharp as beliefs are.
+    """
+    top = np.maximum(np.maximum(across, elsewhere.max(axis=1, initial=0.0)), 1e-12)
+    own = (across / top) ** dials.power
+    share = own / np.maximum(own + ((elsewhere / top[:, None]) ** dials.power).sum(axis=1), 1e-12)
+    least = max(dials.astray, LEAST) / (elsewhere.shape[1] + 1)
+    return np.asarray(np.clip(share, least, 1.0 - least))
 
 
 def _across(m: Floats, start: Ints, end: Ints) -> Floats:
