@@ -132,7 +132,7 @@ def _cuts(
     weight = np.concatenate([[0.0], np.cumsum(mass[inside])])
     here, there = weight[end] - weight[start], weight[-1] - (weight[end] - weight[start])
     out_here = outward[end] - outward[start]
-    share = np.maximum(_share(across, out_here, dials), _share(across, outward[-1] - out_here, dials))
+    share = np.maximum(share(across, out_here, dials), share(across, outward[-1] - out_here, dials))
     two = 1.0 / (1.0 + np.exp(np.clip(np.log(share) - np.log1p(-share) + said, -30.0, 30.0)))
     stake = two * np.minimum(here, there)
     found = []
@@ -143,10 +143,12 @@ def _cuts(
     return found
 
 
-def _share(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
+def share(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
     """Belief that a side belongs with the other, (C,) in (0, 1), from its ties there (C,) and to each other group
     (C, K - 1), as sharp as beliefs are.
     """
+    # sums of differences: what is nothing may come out a rounding below it
+    across, elsewhere = np.maximum(across, 0.0), np.maximum(elsewhere, 0.0)
     top = np.maximum(np.maximum(across, elsewhere.max(axis=1, initial=0.0)), 1e-12)
     own = (across / top) ** dials.power
     share = own / np.maximum(own + ((elsewhere / top[:, None]) ** dials.power).sum(axis=1), 1e-12)
