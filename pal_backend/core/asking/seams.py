@@ -132,7 +132,7 @@ def _cuts(
     weight = np.concatenate([[0.0], np.cumsum(mass[inside])])
     here, there = weight[end] - weight[start], weight[-1] - (weight[end] - weight[start])
     out_here = outward[end] - outward[start]
-    share = np.maximum(share(across, out_here, dials), share(across, outward[-1] - out_here, dials))
+    share = np.maximum(belonging(across, out_here, dials), belonging(across, outward[-1] - out_here, dials))
     two = 1.0 / (1.0 + np.exp(np.clip(np.log(share) - np.log1p(-share) + said, -30.0, 30.0)))
     stake = two * np.minimum(here, there)
     found = []
@@ -143,7 +143,7 @@ def _cuts(
     return found
 
 
-def share(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
+def belonging(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
     """Belief that a side belongs with the other, (C,) in (0, 1), from its ties there (C,) and to each other group
     (C, K - 1), as sharp as beliefs are.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pal_backend.core.asking.seams import Seam, seams, share, unsettled
+from pal_backend.core.asking.seams import Seam, belonging, seams, unsettled
 from pal_backend.core.asking.state import State
 from pal_backend.core.beliefs import Beliefs, Dials, believe
 from pal_backend.core.graph import SimilarityGraph
@@ -106,6 +106,6 @@ def test_rows_answered_since_and_unknown_samples_are_left_out() -> None:
 
 def test_ties_that_rounding_puts_below_nothing_count_as_none() -> None:
     """Conductances are sums of differences; a share is a chance all the same, whatever the sharpness."""
-    found = share(np.asarray([-1e-18, 0.5]), np.asarray([[0.3, -1e-18], [-1e-18, -1e-19]]), Dials(power=2.5))
+    found = belonging(np.asarray([-1e-18, 0.5]), np.asarray([[0.3, -1e-18], [-1e-18, -1e-19]]), Dials(power=2.5))
     assert 0.0 < found[0] < 0.01
     assert 0.99 < found[1] < 1.0
