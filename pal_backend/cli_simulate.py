@@ -201,13 +201,15 @@ def _load(path: Path | None) -> Any:
 
 
 def _show(result: SimulationResult) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     trained = result.trainings is not None
-    table = Table("answers", "screens", "minutes", "ARI", "ARI unseen", "NMI", "accuracy", "by the checks", "groups")
-    for name in ("probe", "version") if trained else ():
-        table.add_column(name)
+    names = ["asked", "screens", "min", "ARI", "unseen", "NMI", "right", "by the checks", "groups"]
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits into 80 columns
+    for name in names + ["probe", "version"] * trained:
+        table.add_column(name, no_wrap=True)
     for point in result.curve:
         scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
         counts = (str(point.answers), str(point.screens), f"{point.seconds / 60:.1f}")
@@ -217,6 +219,7 @@ def _show(result: SimulationResult) -> None:
     reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
     console = Console()
     console.print(table)
+    console.print("min: a person's minutes · unseen: ARI of samples never shown · right: share in the right group")
     for each in result.trainings or ():
         console.print(f"{each.version} after {each.answers} answers, {each.seconds:.0f} s: {each.reason}", markup=False)
     console.print(f"{reached} · {result.ms_per_question:.0f} ms a question · {result.seconds:.1f} s in all")

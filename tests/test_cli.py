@@ -249,7 +249,7 @@ def test_simulate_without_json_is_a_table(digits: tuple[str, ...]) -> None:
     """People get a table and one line on how far it came."""
     done = pal("simulate", *digits, "--answers", "10")
     assert done.returncode == 0, done.stderr
-    assert "ARI unseen" in done.stdout
+    assert "ARI of samples never shown" in done.stdout
     assert "ms a question" in done.stdout
 
 
