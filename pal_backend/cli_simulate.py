@@ -207,15 +207,19 @@ def _show(result: SimulationResult) -> None:
 
     trained = result.trainings is not None
     names = ["asked", "screens", "min", "ARI", "unseen", "NMI", "right", "by the checks", "groups"]
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits into 80 columns
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))  # fits into 80 columns
     for name in names + ["probe", "version"] * trained:
         table.add_column(name, no_wrap=True)
     for point in result.curve:
         scores = (point.ari, point.ari_unseen, point.nmi, point.accuracy)
         counts = (str(point.answers), str(point.screens), f"{point.seconds / 60:.1f}")
-        checks = "" if point.estimated is None else f"{point.estimated:.2f} ({point.low:.2f}-{point.high:.2f})"
-        space = (f"{point.probe:.3f}", str(point.version)) if trained else ()
-        table.add_row(*counts, *(f"{score:.3f}" for score in scores), checks, str(point.groups), *space)
+        checks = (
+            ""
+            if point.estimated is None
+            else f"{_share(point.estimated, 2)} ({_share(point.low, 2)}-{_share(point.high, 2)})"
+        )
+        space = (_share(point.probe), str(point.version)) if trained else ()
+        table.add_row(*counts, *map(_share, scores), checks, str(point.groups), *space)
     reached = ", ".join(f"ARI {value} after {at if at is not None else '—'}" for value, at in result.reach.items())
     console = Console()
     console.print(table)
@@ -223,6 +227,11 @@ def _show(result: SimulationResult) -> None:
     for each in result.trainings or ():
         console.print(f"{each.version} after {each.answers} answers, {each.seconds:.0f} s: {each.reason}", markup=False)
     console.print(f"{reached} · {result.ms_per_question:.0f} ms a question · {result.seconds:.1f} s in all")
+
+
+def _share(value: float | None, digits: int = 3) -> str:
+    """A number up to 1 without the zero before the point; empty if there is none."""
+    return "" if value is None else f"{value:.{digits}f}".removeprefix("0")
 
 
 COMMANDS = (simulate,)
