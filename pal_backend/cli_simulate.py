@@ -207,7 +207,7 @@ def _show(result: SimulationResult) -> None:
 
     trained = result.trainings is not None
     names = ["asked", "screens", "min", "ARI", "unseen", "NMI", "right", "by the checks", "groups"]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))  # fits into 80 columns
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0))  # fits into 80 columns
     for name in names + ["probe", "version"] * trained:
         table.add_column(name, no_wrap=True)
     for point in result.curve:
