@@ -45,10 +45,12 @@ LABEL_STUDIO_ML := label-studio-ml==1.0.9 label-studio-tools==0.0.4 Flask==3.1.3
 	itsdangerous==2.2.0 blinker==1.9.0 colorama==0.4.6
 # lightly's losses stand beside ours in tests and benchmarks; all of it would bring pytorch-lightning and hydra with it.
 LIGHTLY := lightly==1.6.0
+# timm's networks load without the client of a model hub, which all of it would bring.
+TIMM := timm==1.0.31
 
 # Made anew when a version above changes.
 .venv/.ready-test: .venv/.ready Makefile
-	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY)
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY) $(TIMM)
 	@touch $@
 
 test: environments .venv/.ready-test
