@@ -17,6 +17,8 @@ from tests.e2e.stack import Stack
 pytestmark = pytest.mark.e2e
 
 SUBMIT = "button[aria-label='submit'], button:has-text('Submit')"
+TASK = "() => document.querySelector('[class*=task-id]')?.innerText.split('\\n')[0]"
+"""The number of the task on the page; its place in the stream follows on a line of its own."""
 SEEN = """() => [...document.images].filter(
     image => image.complete && image.naturalWidth > 0 && image.getBoundingClientRect().width > 60
   ).map(image => image.src)"""
@@ -59,12 +61,12 @@ def submit(page: Page) -> None:
 
 
 def answer(page: Page, key: str) -> None:
-    """Press a key, then Submit, and wait for the next question, which has at least one other picture."""
-    old = page.evaluate(SEEN)
+    """Press a key, then Submit, and wait for the next question, which may show the same pictures: a re-check."""
     page.keyboard.press(key)
-    submit(page)
-    fresh = f"(old) => {{ const now = ({SEEN})(); return now.length >= 2 && now.some(one => !old.includes(one)) }}"
-    page.wait_for_function(fresh, arg=old)
+    with page.expect_response(lambda r: "id=next_task" in r.url) as served:
+        submit(page)
+    page.wait_for_function(f"(task) => ({TASK})() === task", arg=str(served.value.json()["id"]))
+    see_question(page)
 
 
 def keep_picture(page: Page, name: str) -> None:

@@ -33,7 +33,8 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
 
     Informativeness rises with the doubt about the candidates, most where P(same) is one half, or with what is to gain
     from learning whether two groups are one. A question with a sample that the space does not know is moot, and so is a
-    verification whose group no longer stands; otherwise a check keeps the informativeness it was given.
+    verification whose group no longer stands; otherwise a check keeps the informativeness it was given. A re-check stays
+    while any of its samples is worth one: which of a pair is asked about may turn around, and that is the same question.
     """
     index = state.space.index
     if any(sample not in index for sample in question.samples):
@@ -42,7 +43,7 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     rows = [index[sample] for sample in question.candidates]
     same = _same(state, anchor, rows)
     doubts, gains = state.doubts[rows], _gains(state, anchor, rows)
-    if _moot(state, question, float(np.maximum(doubts, gains).max())):
+    if _moot(state, question, float(max(*doubts, *gains, state.doubts[anchor]))):
         return 0.0, same, True
     p = np.asarray(same)
     score = float(np.maximum(doubts * np.sqrt(4.0 * p * (1.0 - p)), gains).sum())
@@ -80,7 +81,7 @@ def _moot(state: State, question: Question, stake: float) -> bool:
 
 
 def _question(state: State, kind: QuestionKind, scored: Candidates, chosen: Sequence[int]) -> Question | None:
-    """The question that the ``chosen`` candidates of one anchor make, unless it would be moot at once."""
+    """The question that the ``chosen`` candidates of one anchor make, unless it is a re-check not worth asking."""
     ids = state.space.sample_ids
     anchor, rows = int(scored.right[chosen[0]]), [int(scored.left[m]) for m in chosen]
     samples = tuple(ids[row] for row in rows)
@@ -93,6 +94,9 @@ def _question(state: State, kind: QuestionKind, scored: Candidates, chosen: Sequ
         purpose = Purpose.PLACE
     again = max(state.times_asked(anchor, row) for row in rows)
     bare = Question(kind, ids[anchor], samples, purpose, round=again)
-    informativeness, same, moot = worth(state, bare)
+    # asked for its candidates' sake, though once it is open its anchor's doubt keeps it as well
+    if purpose is Purpose.RECHECK and max(*state.doubts[rows], *_gains(state, anchor, rows)) < SETTLED:
+        return None
+    informativeness, same, _ = worth(state, bare)
     gain = float(scored.scores[list(chosen)].sum())
-    return None if moot else Question(kind, ids[anchor], samples, purpose, same, informativeness, again, gain)
+    return Question(kind, ids[anchor], samples, purpose, same, informativeness, again, gain)

@@ -61,3 +61,16 @@ def test_a_recheck_stays_while_there_is_doubt() -> None:
     assert question.id != Question(QuestionKind.PAIR, IDS[0], (IDS[1],)).id
     assert worth(again, question)[2] is False
     assert worth(now, question)[2] is True
+
+
+def test_a_pair_asked_again_is_the_same_question_either_way_round() -> None:
+    """While a re-check is open, doubt about its anchor keeps it: closed, it would be asked at once in mirror image."""
+    now = state()
+    doubtful = np.zeros(len(IDS))
+    doubtful[0] = 1.0
+    again = State(now.space, now.graph, now.beliefs, doubtful, now.gains)
+    waits = Question(QuestionKind.PAIR, IDS[0], (IDS[1],), Purpose.RECHECK, round=1)
+    assert worth(again, waits)[2] is False
+    [mirrored] = make_pairs(again, Candidates.of([(0, 1, 1.0)]), 1)
+    assert worth(again, mirrored)[2] is False
+    assert make_pairs(again, Candidates.of([(1, 0, 1.0)]), 1) == []
