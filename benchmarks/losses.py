@@ -28,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
+from pal_backend.core.learning.losses.barlow import barlow
 from pal_backend.core.learning.losses.simclr import simclr
 from pal_backend.core.learning.losses.spectral import scl, vicreg2
 from pal_backend.core.learning.losses.vicreg import vicreg
@@ -38,9 +39,9 @@ ROUNDS = {256: 61, 1024: 21, 4096: 7}
 """Rounds of each number of samples."""
 STEP_BATCH = 256
 STEP_ROUNDS = 7
-PEERS = {"simclr": "NT-Xent", "vicreg": "VICReg", "vicreg2": "VICReg", "scl": "VICReg"}
+PEERS = {"simclr": "NT-Xent", "vicreg": "VICReg", "vicreg2": "VICReg", "scl": "VICReg", "barlow": "Barlow Twins"}
 """Each of our losses, and the one of lightly's it stands beside."""
-NAMES = ("NT-Xent", "VICReg", *PEERS)
+NAMES = (*dict.fromkeys(PEERS.values()), *PEERS)
 
 Loss = Callable[[Tensor], Tensor]
 Run = Callable[[], None]
@@ -53,15 +54,16 @@ def ours(name: str) -> Loss:
         "vicreg": lambda Z: vicreg(Z, *view_entries(Z)).loss,
         "vicreg2": lambda Z: vicreg2(Z, *view_entries(Z)).loss,
         "scl": lambda Z: scl(Z, *view_entries(Z)).loss,
+        "barlow": lambda Z: barlow(Z, *view_entries(Z)).loss,
     }
     return found[name]
 
 
 def theirs(name: str) -> Loss:
     """A loss of lightly's, likewise; imported here since the import takes seconds."""
-    from lightly.loss import NTXentLoss, VICRegLoss
+    from lightly.loss import BarlowTwinsLoss, NTXentLoss, VICRegLoss
 
-    loss = {"NT-Xent": NTXentLoss(TEMPERATURE), "VICReg": VICRegLoss()}[name]
+    loss = {"NT-Xent": NTXentLoss(TEMPERATURE), "VICReg": VICRegLoss(), "Barlow Twins": BarlowTwinsLoss()}[name]
     return lambda Z: loss(*Z.chunk(2))
 
 

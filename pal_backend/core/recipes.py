@@ -56,19 +56,27 @@ class Recipe:
         name: by which projects and commands ask for it.
         about: one sentence for a person.
         source: the paper it follows, with its section.
-        objective: the loss, a name in ``core.learning.objectives``: "simclr", "vicreg", "vicreg2" or "scl".
+        objective: the loss, a name in ``core.learning.objectives``: "simclr", "xclr", "vicreg", "vicreg2", "scl", "barlow",
+            "byol" or "moby".
         neighbours: the positives of GPS-SSL.
         augmentation: how far views go, a name in ``core.learning.views.PRESETS``.
+        gentle: the same for first views, where they are to be milder than second ones; "" for none of its own.
         view: weight of the edges between views of one sample.
         prior: weight of an edge to a prior neighbour that is surely the same; its measured precision is multiplied in.
         shares: what batches are made of.
         importance: weigh an edge as the whole graph does, divided by the chance that a batch holds it, so that attraction
             has the mean of the whole graph; otherwise edges are weighed within the batch.
+        cliques: whether the edges of a component of s weigh 1 / (s - 1) each, in all as much as one; otherwise each weighs
+            how sure it is.
         normalised: whether the projector has batch normalisation and its outputs begin near 0.
         learning_rate: highest, of AdamW.
-        temperature: of SimCLR.
-        repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
-            (VICReg).
+        temperature: of SimCLR, X-CLR and MoBY.
+        softness: temperature of X-CLR's targets.
+        repulsion: by how much a "different" counts more than an ordinary negative (SimCLR, X-CLR, MoBY), the weight of its
+            hinge (VICReg, BYOL), or its weight beside a "same" (Barlow Twins).
+        momentum: share of itself that a second encoder keeps in the first step, rising to 1 (BYOL, MoBY); 0: there is none.
+        queue: keys of the second encoder that are kept of each view (MoBY), at most as many as there are samples.
+        contrast: weight of the contrastive loss beside the classification by groups (MoBY).
     """
 
     name: str
@@ -77,14 +85,20 @@ class Recipe:
     objective: str = "simclr"
     neighbours: NeighbourRule = NeighbourRule()
     augmentation: str = "strong"
+    gentle: str = ""
     view: float = 1.0
     prior: float = 0.3
     shares: Shares = field(default_factory=Shares)
     importance: bool = False
+    cliques: bool = True
     normalised: bool = False
     learning_rate: float = 2e-3
     temperature: float = 0.5
+    softness: float = 0.1
     repulsion: float = 2.0
+    momentum: float = 0.0
+    queue: int = 0
+    contrast: float = 0.5
 
 
 _GUIDED = Shares(components=0.25, prior=0.40, cannot=0.05)
@@ -144,6 +158,64 @@ _ALL = (
         repulsion=1.0,
         shares=_GUIDED,
         importance=True,
+    ),
+    Recipe(
+        name="xclr",
+        about="SimCLR with soft targets: each sample is to be as near as prior and answers say it is alike.",
+        source="Sobal et al. 2024 (arXiv 2407.18134), section 3, with the graph of Cabannes et al. 2023",
+        objective="xclr",
+        prior=1.0,
+        cliques=False,
+        temperature=0.2,
+    ),
+    Recipe(
+        name="barlow",
+        about="Barlow Twins on the graph: each dimension correlated with itself across edges, and with no other one.",
+        source="Zbontar et al. 2021 (arXiv 2103.03230), Eq. 1-2, with the graph of Cabannes et al. 2023",
+        objective="barlow",
+        repulsion=1.0,
+        importance=True,
+    ),
+    Recipe(
+        name="byol",
+        about="BYOL on the graph: a predictor foretells what a second, slower encoder makes of related samples.",
+        source="Grill et al. 2020 (arXiv 2006.07733), Eq. 2, with the graph of Cabannes et al. 2023",
+        objective="byol",
+        normalised=True,
+        repulsion=1.0,
+        momentum=0.99,
+    ),
+    Recipe(
+        name="gps-barlow",
+        about="Barlow Twins whose positives are prior neighbours as much as views.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on Barlow Twins",
+        objective="barlow",
+        prior=1.0,
+        repulsion=1.0,
+        shares=_GUIDED,
+        importance=True,
+    ),
+    Recipe(
+        name="gps-byol",
+        about="BYOL whose positives are prior neighbours as much as views.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on BYOL",
+        objective="byol",
+        normalised=True,
+        prior=1.0,
+        repulsion=1.0,
+        shares=_GUIDED,
+        momentum=0.99,
+    ),
+    Recipe(
+        name="mobyv2al",
+        about="Contrast with a queue of keys and classification by the groups found so far, together: once there are groups.",
+        source="Caramalau et al. 2022 (arXiv 2301.01531), section 3, with the graph of Cabannes et al. 2023",
+        objective="moby",
+        gentle="weak",
+        shares=Shares(components=0.50, prior=0.10, cannot=0.05),
+        temperature=0.2,
+        momentum=0.99,
+        queue=4096,
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})

@@ -21,11 +21,11 @@ def entries(
     (tensor([0, 1]), tensor([1, 0]), tensor([2., 4.]))
     """
     if not diagonal:
-        off = i != j
-        i, j, weight = i[off], j[off], weight[off]
+        weight = weight.where(i != j, 0)
     keys, place = torch.unique(i * size + j, return_inverse=True)
     g = weight.new_zeros(len(keys)).index_add(0, place, weight)
-    keys, g = keys[g != 0], g[g != 0]
+    kept = g != 0
+    keys, g = keys[kept], g[kept]
     return keys // size, keys % size, g
 
 

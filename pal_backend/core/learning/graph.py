@@ -74,6 +74,15 @@ class TrainingGraph:
         return np.where(seen, np.tanh(np.maximum(-total, 0.0) / 2.0), 1.0).astype(np.float32)
 
     @cached_property
+    def said(self) -> sparse.csr_array:
+        """What is known of single pairs, float32 csr (N, N): prior weights, and the confidence of an answer in their place."""
+        a, b = self.pairs[:, 0], self.pairs[:, 1]
+        ends = np.concatenate([a, b]), np.concatenate([b, a])
+        answers = sparse.csr_array((np.concatenate([self.signed, self.signed]), ends), shape=self.prior.shape)
+        asked = sparse.csr_array((np.ones(2 * len(a), np.float32), ends), shape=self.prior.shape)
+        return sparse.csr_array(self.prior - self.prior * asked + answers)
+
+    @cached_property
     def closure(self) -> Closure:
         """How sure the answers are of what they imply inside components."""
         return closure(self.components, self.pairs, self.signed)

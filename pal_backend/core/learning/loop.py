@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
+from torch import Tensor, nn
 
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
 from pal_backend.core.learning.batches import Batch, epoch
@@ -27,6 +27,7 @@ from pal_backend.core.learning.checkpoint import (
 )
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.model import Model, features_of, floats
+from pal_backend.core.learning.momentum import Momentum
 from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
 from pal_backend.core.learning.precision import has_bfloat16, layout
@@ -79,6 +80,8 @@ class Run:
     digest: str
     narrow: bool
     """Whether the network computes in bfloat16."""
+    momentum: Momentum | None = None
+    """The second encoder, where the recipe has one."""
     refreshed: bool = False
 
     @classmethod
@@ -100,6 +103,12 @@ class Run:
         model = Model(network, tuning, settings.embedding, initial, normalised=settings.recipe.normalised)
         take_over(model)
         warm = warm_start is not None and model.restore(warm_start)
+        recipe, learning, beside = settings.recipe, model.learning(), None
+        if recipe.momentum:
+            beside = Momentum(model, settings.embedding, recipe, graph, initial)
+            take_over(beside)
+            beside.to(device).to(memory_format=layout(device))
+            learning += beside.learning()
         model.to(device).to(memory_format=layout(device))
         rng = np.random.default_rng(settings.seed)
         narrow = has_bfloat16(device) if settings.narrow is None else settings.narrow
@@ -108,15 +117,14 @@ class Run:
             graph=graph,
             settings=settings,
             model=model,
-            optimiser=torch.optim.AdamW(
-                model.learning(), lr=settings.recipe.learning_rate, weight_decay=settings.weight_decay
-            ),
+            optimiser=torch.optim.AdamW(learning, lr=recipe.learning_rate, weight_decay=settings.weight_decay),
             rng=rng,
             noise=torch.Generator(device).manual_seed(settings.seed + 1),
             positives=positives,
             place=Place(plan=dict(rng.bit_generator.state), warm=warm),
             digest=_digest(images, graph, replace(settings, narrow=narrow), model),
             narrow=narrow,
+            momentum=beside,
         )
 
     def epoch(self, should_stop: Callable[[], bool], keep: Callable[[], None]) -> dict[str, Any] | None:
@@ -164,16 +172,24 @@ class Run:
         with (
             self._own_randomness(),
             statistics_of(self.model, uniform),
+            statistics_of(self.momentum or nn.Identity(), uniform),
             torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
-            embeddings = self.model(seen)
-        edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
+            features = self.model.features(seen)
+            embeddings: Tensor = self.model.projector(features)
+            beside = None
+            if self.momentum is not None:
+                beside = self.momentum.beside(seen, features, embeddings, drawn, self.graph)
+        edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance, cliques=recipe.cliques)
         rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
+        batch = GraphBatch(rows, columns, weights, uniform, beside)
+        terms = objective(recipe.objective)(embeddings.float(), batch, recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         place.step += 1
+        if self.momentum is not None:
+            self.momentum.follow(self.model, place.step / place.steps)
         for name, value in terms._asdict().items():
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
         positives = float((edges.weights > 0).sum()) / len(seen)
@@ -184,7 +200,12 @@ class Run:
         batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
         if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
             return batch.repeat(VIEWS, 1)
-        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+        recipe = self.settings.recipe
+        if recipe.gentle:
+            both = [views(batch, PRESETS[name], self.noise) for name in (recipe.gentle, recipe.augmentation)]
+            drawn = torch.cat(both)
+        else:
+            drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[recipe.augmentation], self.noise)
         return drawn.contiguous(memory_format=layout(drawn.device))
 
     @contextmanager
@@ -199,6 +220,8 @@ class Run:
         """All of it, as a file."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= optimiser_tensors(self.optimiser)
+        if self.momentum is not None:
+            tensors |= {f"momentum.{name}": value for name, value in self.momentum.state_dict().items()}
         tensors["noise"] = self.noise.get_state()
         if self.refreshed:
             tensors |= prior_tensors(self.graph.prior)
@@ -221,6 +244,14 @@ class Run:
         self.model.load_state_dict(
             {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
         )
+        if self.momentum is not None:
+            self.momentum.load_state_dict(
+                {
+                    name.removeprefix("momentum."): value
+                    for name, value in tensors.items()
+                    if name.startswith("momentum.")
+                }
+            )
         restore_optimiser(self.optimiser, tensors)
         self.noise.set_state(tensors["noise"])
         self.rng.bit_generator.state = place.plan  # refuses what is no state

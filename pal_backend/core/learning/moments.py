@@ -13,15 +13,21 @@ def uniform_rows(Z: Tensor, uniform: Tensor | None) -> Tensor:
     Raises:
         ValueError: a mask of another length than Z.
     """
-    if uniform is None:
-        return Z
-    if uniform.dtype == torch.bool:
-        if uniform.shape != Z.shape[:1]:
-            raise ValueError(
-                f"a mask of shape {tuple(uniform.shape)} does not fit {len(Z)} rows; give one bool per row"
-            )
-        uniform = uniform.nonzero().squeeze(1)
-    return Z.index_select(0, uniform)
+    rows = uniform_numbers(uniform, len(Z))
+    return Z if rows is None else Z.index_select(0, rows)
+
+
+def uniform_numbers(uniform: Tensor | None, size: int) -> Tensor | None:
+    """The numbers, int64 (n,), of the rows of ``size`` that are marked, as for :func:`uniform_rows`.
+
+    Raises:
+        ValueError: a mask of another length.
+    """
+    if uniform is None or uniform.dtype != torch.bool:
+        return uniform
+    if uniform.shape != (size,):
+        raise ValueError(f"a mask of shape {tuple(uniform.shape)} does not fit {size} rows; give one bool per row")
+    return uniform.nonzero().squeeze(1)
 
 
 def gram(X: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Edges(NamedTuple):
     weights: NDArray[np.float32]
 
 
-def edges_of(graph: TrainingGraph, batch: Batch, views: int, *, importance: bool) -> Edges:
+def edges_of(graph: TrainingGraph, batch: Batch, views: int, *, importance: bool, cliques: bool = True) -> Edges:
     r"""All relations among the ``views`` views of each sample of a batch.
 
     Args:
@@ -32,8 +32,9 @@ def edges_of(graph: TrainingGraph, batch: Batch, views: int, *, importance: bool
             :math:`\sum_{ij} w_{ij}\, z_i \cdot z_j` over a batch has the mean
             :math:`\frac{B}{N} \operatorname{tr}(Z^\top G Z)`. Otherwise weigh within the batch, as :func:`induced` says,
             and views of a sample by ``graph.view``.
+        cliques: whether components are normalised within the batch.
     """
-    edges = induced(graph, batch.nodes, whole=importance)
+    edges = induced(graph, batch.nodes, whole=importance, cliques=cliques)
     view: NDArray[np.floating] = np.full(len(batch.nodes), graph.view)
     if importance:
         scale = batch.composition.size / graph.size
@@ -43,7 +44,7 @@ def edges_of(graph: TrainingGraph, batch: Batch, views: int, *, importance: bool
     return with_views(edges, view.astype(np.float32), views)
 
 
-def induced(graph: TrainingGraph, nodes: Ints, *, whole: bool = False) -> Edges:
+def induced(graph: TrainingGraph, nodes: Ints, *, whole: bool = False, cliques: bool = True) -> Edges:
     r"""All relations among the rows ``nodes``, numbered by their place in ``nodes``.
 
     What answers say overrides the prior, and what components say overrides a single answer. With h in [-1, 1] the
@@ -54,8 +55,9 @@ def induced(graph: TrainingGraph, nodes: Ints, *, whole: bool = False) -> Edges:
     * of the whole graph (``whole`` True): the same with s the size of the component, and between components kept apart
       :math:`h / \sqrt{n_A n_B}`, n the number of samples from which a component is kept apart, so that neither the size nor
       the number of components makes an eigenvalue larger than 1; what samples weigh does not depend on the batch.
+    * as likenesses (``cliques`` False, within the batch): each edge inside a component weighs h.
     """
-    settled = _between_components(graph, nodes, whole=whole)
+    settled = _between_components(graph, nodes, whole=whole, cliques=cliques)
     answered = _without(_answered(graph, nodes), settled, len(nodes))
     near = graph.prior[nodes][:, nodes].tocoo()
     prior = Edges(near.row.astype(np.int64), near.col.astype(np.int64), near.data.astype(np.float32))
@@ -85,7 +87,7 @@ def with_views(edges: Edges, view: NDArray[np.float32], views: int) -> Edges:
     return Edges(np.concatenate(rows), np.concatenate(columns), np.concatenate(weights))
 
 
-def _between_components(graph: TrainingGraph, nodes: Ints, *, whole: bool) -> Edges:
+def _between_components(graph: TrainingGraph, nodes: Ints, *, whole: bool, cliques: bool) -> Edges:
     """Edges inside components and between components kept apart."""
     places = np.flatnonzero(graph.components[nodes] >= 0)
     places = places[np.argsort(graph.closure.place[nodes[places]])]
@@ -93,6 +95,8 @@ def _between_components(graph: TrainingGraph, nodes: Ints, *, whole: bool) -> Ed
     same = own[:, None] == own[None, :]
     partners = graph.sizes[own] - 1 if whole else same.sum(axis=1) - 1
     np.fill_diagonal(same, val=False)
+    if not cliques:
+        partners = np.ones_like(partners)
     a, b = np.nonzero(same)
     sure = confidences(graph.closure, nodes[places])
     c, d = np.nonzero(own[:, None] != own[None, :]) if len(graph.cannot) else (a[:0], b[:0])

@@ -48,6 +48,8 @@ class Augmentation:
     """Probability that colour is dropped."""
     blur: float = 0.0
     """Probability of a Gaussian blur of 0.1 to 2 pixels in an image of 32 (more in larger ones, in proportion)."""
+    solarise: float = 0.0
+    """Probability that what is brighter than half the full range is inverted."""
     noise: float = 0.0
     """Standard deviation of the noise on each pixel, share of the full range, at most."""
     mirror: bool = False
@@ -89,11 +91,17 @@ SIMCLR = Augmentation(
 MOBY_WEAK = Augmentation(shift=4 / 32, whole=True, mirror=True)
 """Weak views of MoBYv2AL: flip, and a crop of the image padded by 4 pixels of 32."""
 
+MOBY_STRONG = Augmentation(
+    crop=(0.2, 1.0), jitter=0.8, exposure=0.4, contrast=0.4, saturation=0.2, hue=36.0, grey=0.2, blur=0.2, solarise=0.2,
+    mirror=True,
+)  # fmt: skip
+"""Strong views of MoBYv2AL."""
+
 FLIP = Augmentation(mirror=True)
 """Mirroring alone: GPS-SSL's test of what a prior is worth without strong views."""
 
 PRESETS: Mapping[str, Augmentation] = MappingProxyType(
-    {"weak": WEAK, "strong": STRONG, "flip": FLIP, "simclr": SIMCLR, "moby-weak": MOBY_WEAK}
+    {"weak": WEAK, "strong": STRONG, "flip": FLIP, "simclr": SIMCLR, "moby-weak": MOBY_WEAK, "moby-strong": MOBY_STRONG}
 )
 """By the names that recipes use."""
 
@@ -121,7 +129,12 @@ def views(images: Tensor, augmentation: Augmentation, generator: torch.Generator
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
     if augmentation.recolours:
         images = _recoloured(images, augmentation, generator).clamp(0.0, 1.0)
-    return _blurred(images, augmentation.blur, generator) if augmentation.blur else images
+    if augmentation.blur:
+        images = _blurred(images, augmentation.blur, generator)
+    if augmentation.solarise:
+        chosen = _chosen(len(images), augmentation.solarise, images, generator).view(-1, 1, 1, 1)
+        images = torch.where(chosen & (images > 0.5), 1.0 - images, images)
+    return images
 
 
 def _uniform(count: int, columns: int, like: Tensor, generator: torch.Generator) -> Tensor:

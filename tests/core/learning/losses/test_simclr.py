@@ -174,7 +174,7 @@ def test_similarities_worked_out_again_give_the_same(monkeypatch: pytest.MonkeyP
     """Value and gradient do not depend on whether similarities are kept between the two walks."""
     found = []
     for limit in (0, 2**20):
-        monkeypatch.setattr("pal_backend.core.learning.losses.simclr._KEPT_BYTES", limit)
+        monkeypatch.setattr("pal_backend.core.learning.denominators._KEPT_BYTES", limit)
         Z = torch.tensor(embeddings(11, 4, 18), requires_grad=True)
         loss = simclr(Z, *entries(signed_graph(11, 19)), block=4)
         loss.backward()  # type: ignore[no-untyped-call]
