@@ -41,7 +41,7 @@ def test_memory_of_a_run_is_told_by_a_process_of_its_own() -> None:
 
 
 def test_the_table_has_a_row_for_each_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All six losses stand in it, ours with a ratio, and every figure is positive."""
+    """All losses stand in it, ours with a ratio, and every figure is positive."""
     monkeypatch.setattr(losses, "peak_mb", lambda name, samples, threads: 1.0)
     found = losses.measure([256], {256: 1}, 0, 1)
     figures = found["sizes"]["256"]["losses"]

@@ -11,6 +11,7 @@ from pal_backend.core.learning.graph import build_training_graph, measured_preci
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.recipes import DEFAULT
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict
+from tests.core.learning.graphs import graph_of
 
 IDS = [f"{n:016x}" for n in range(30)]
 SPACE = build_space(IDS, np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32), k=5)
@@ -89,3 +90,12 @@ def test_only_the_strongest_neighbours_are_kept() -> None:
         mine, all_mine = kept[[row]].toarray().ravel(), SPACE.graph[[row]].toarray().ravel()
         assert set(np.argsort(-all_mine)[:2].tolist()) <= set(np.flatnonzero(mine).tolist())
     assert kept.nnz < SPACE.graph.nnz
+
+
+def test_what_is_said_of_a_pair_stands_in_the_place_of_the_prior() -> None:
+    """Both directions, with the answer's sign and confidence; prior weights elsewhere."""
+    graph = graph_of(5, [(0, 1), (3, 2)], [-0.4, 0.7], prior=[(0, 1, 0.3), (1, 4, 0.2)])
+    expected = np.zeros((5, 5), np.float32)
+    for i, j, weight in ((0, 1, -0.4), (2, 3, 0.7), (1, 4, 0.2)):
+        expected[i, j] = expected[j, i] = weight
+    np.testing.assert_allclose(graph.said.toarray(), expected, atol=1e-7)

@@ -96,3 +96,15 @@ def test_views_of_one_sample_are_joined_and_edges_go_between_all_views() -> None
     W = dense(with_views(edges, np.array([1.0, 1.0, 0.7], np.float32), 2), 6)
     node = np.array([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]], np.float32)
     np.testing.assert_allclose(W, np.kron(np.ones((2, 2)), node) + np.kron(1 - np.eye(2), np.diag([1, 1, 0.7])))
+
+
+def test_as_likenesses_edges_of_a_component_are_not_shared_out() -> None:
+    """Each weighs how sure it is, whatever the size of the component; all other edges are the same."""
+    graph = full_graph()
+    nodes = np.arange(graph.size)
+    shared, plain = (dense(induced(graph, nodes, cliques=cliques), graph.size) for cliques in (True, False))
+    inside = (graph.components[:, None] == graph.components[None]) & (graph.components >= 0)
+    np.fill_diagonal(inside, val=False)
+    own = graph.sizes[graph.components[inside.nonzero()[0]]] - 1
+    np.testing.assert_allclose(plain[inside], shared[inside] * own, rtol=1e-6)
+    np.testing.assert_array_equal(plain[~inside], shared[~inside])

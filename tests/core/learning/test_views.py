@@ -197,3 +197,13 @@ def test_grey_views_come_as_often_as_asked() -> None:
     seen = views(image, SIMCLR, generator())
     grey = ((seen.amax(dim=1) - seen.amin(dim=1)).amax(dim=(1, 2)) < 1e-5).float().mean()
     assert 0.14 < float(grey) < 0.26
+
+
+def test_solarising_inverts_what_is_bright() -> None:
+    """Of each image that is drawn all values above one half, and of the others none."""
+    images = torch.rand(40, 3, 6, 6, generator=generator())
+    seen = views(images, Augmentation(solarise=0.5), generator(1))
+    changed = (seen != images).flatten(1).any(dim=1)
+    assert 5 < int(changed.sum()) < 35
+    inverted = torch.where(images > 0.5, 1.0 - images, images)
+    torch.testing.assert_close(seen[changed], inverted[changed])
