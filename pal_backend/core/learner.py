@@ -75,7 +75,7 @@ class Learner:
         """Groups, and beliefs with "none of them" as the last column."""
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
-            self._seams = seams(self._space, self._graph, self._beliefs)
+            self._seams = seams(self._space, self._graph, self._beliefs, self._known)
             found = self._beliefs
             self._calibration = fit_calibration(
                 found.own[:, :-1], found.probabilities[found.answered, :-1].astype(np.float64)
@@ -216,7 +216,7 @@ class Learner:
         self._folded = [*self._folded, answer]
         graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, before, answer, weight)
-        if regrouped(self._space, graph, beliefs, answer):
+        if regrouped(self._space, (self._graph, before), (graph, beliefs), answer):
             return self._refit(self._folded, graph)
         self._graph, self._beliefs, self._current = graph, beliefs, None
         self._seams = unsettled(self._space, self._seams, answer)
