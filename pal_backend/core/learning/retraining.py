@@ -17,6 +17,7 @@ from pal_backend.core.learning.graph import NEIGHBOURS, build_training_graph, st
 from pal_backend.core.learning.judging import Judgement, for_training
 from pal_backend.core.learning.positives import positives
 from pal_backend.core.learning.prior import prior_neighbours
+from pal_backend.core.learning.ranks import ALONE, Ranks
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Report, Trained, pick_device, train
 from pal_backend.core.neighbours import Space
@@ -53,6 +54,7 @@ def retrain(
     warm_start: bytes | None = None,
     checkpoint: bytes | None = None,
     keep: Callable[[bytes], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train on the graph that answers and prior neighbours give; pairs held out for judging are never seen.
 
@@ -62,7 +64,7 @@ def retrain(
         answers: all there are.
         settings: how to train, with the recipe.
         prior: neighbours by the recipe's rule, where somebody has worked them out already.
-        progress, should_stop, warm_start, checkpoint, keep: as of :func:`pal_backend.core.learning.training.train`.
+        progress, should_stop, warm_start, checkpoint, keep, ranks: as of :func:`pal_backend.core.learning.training.train`.
 
     Raises:
         InputError: the recipe names a space or a loss that is not there.
@@ -70,7 +72,7 @@ def retrain(
     """
     rule, known = settings.recipe.neighbours, for_training(answers)
     learner = _learned(space, known)
-    near = _prior(rule, material, space, settings) if prior is None else prior
+    near = prior_edges(material, space, settings) if prior is None else prior
     return train(
         material.seen,
         build_training_graph(space, known, prior=believed(near, learner), recipe=settings.recipe),
@@ -83,6 +85,7 @@ def retrain(
         warm_start=warm_start,
         checkpoint=checkpoint,
         keep=keep,
+        ranks=ranks,
     )
 
 
@@ -113,8 +116,14 @@ def _learned(space: Space, answers: Iterable[Answer]) -> Learner:
     return learner
 
 
-def _prior(rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:
-    """Prior neighbours by the rule; where it says nothing more than "the version in use", that space's own edges."""
+def prior_edges(material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:
+    """Prior neighbours, float32 (N, N), by the recipe's rule; where it says nothing more than "the version in use", that
+    space's own edges.
+
+    Raises:
+        InputError: the recipe names a space that is not there.
+    """
+    rule = settings.recipe.neighbours
     if replace(rule, refresh=0) == NeighbourRule():
         return strongest(space.graph, NEIGHBOURS)
     if rule.space == "backbone" and material.seen.ndim == 2:  # features made elsewhere are those of their backbone
