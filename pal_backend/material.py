@@ -22,7 +22,18 @@ def material_of(choice: Choice, images: NDArray[np.uint8], samples: Sequence[Poo
     Raises:
         PalError: the backbone, its weights or the file of features cannot be used.
     """
-    name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
-    if name.source is Source.FEATURES:
-        return Material(images, given_features(Path(name.name), samples), given, tuning)
-    return Material(images, images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
+    name = BackboneName.parse(choice.backbone)
+    seen = given_features(Path(name.name), samples) if name.source is Source.FEATURES else images
+    return material_on(choice, images, seen)
+
+
+def material_on(choice: Choice, images: NDArray[np.uint8], seen: NDArray[np.uint8] | NDArray[np.float32]) -> Material:
+    """The same, where what the network sees is there already: the images, or features made elsewhere, (N, D).
+
+    Raises:
+        PalError: the backbone or its weights cannot be used.
+    """
+    tuning = Tuning(choice.tuning)
+    if BackboneName.parse(choice.backbone).source is Source.FEATURES:
+        return Material(images, seen, given, tuning)
+    return Material(images, seen, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
