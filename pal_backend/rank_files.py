@@ -19,23 +19,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from scipy import sparse
 from torch import Tensor, from_numpy
 
 from pal_backend.core.choice import Choice
 from pal_backend.core.learning.checkpoint import CheckpointError, prior_of, prior_tensors
-from pal_backend.core.learning.retraining import Material
+from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained
 from pal_backend.core.recipes import recipe
 from pal_backend.core.vocabulary import Annotation
 from pal_backend.errors import PalError, UnavailableError
-from pal_backend.material import material_on
 from pal_backend.store.records import dump_lines, load_lines
 
 Floats = NDArray[np.float32]
 TOLD: Mapping[str, type[Exception]] = {kind.__name__: kind for kind in [*PalError.__subclasses__(), CheckpointError]}
 """What a process may fail of that is raised again where the training was asked for."""
+GRAPH_ARRAYS = ("pairs", "signed", "components", "cannot")
+GRAPH_NUMBERS = ("prior_weight", "precision", "view", "answer")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +45,23 @@ class Order:
     Args:
         choice: recipe, backbone, weights and tuning.
         settings: how to train, with the recipe of the choice.
-        material: images, and what the network sees of them.
+        seen: images, uint8 (N, S, S, C), or features made elsewhere, float32 (N, D).
+        graph: to train on.
         sample_ids: of the rows.
-        features: float32 (N, D), of the version it starts from.
-        annotations: all answers.
-        prior: neighbours, float32 (N, N).
+        features: float32 (N, D), of the version it starts from; with the answers they say where neighbours that are taken
+            anew can be believed.
+        annotations: with all answers.
         warm_start, checkpoint: files to go on from.
         threads: of each process.
     """
 
     choice: Choice
     settings: TrainingSettings
-    material: Material
+    seen: NDArray[np.uint8] | Floats
+    graph: TrainingGraph
     sample_ids: Sequence[str]
     features: Floats
     annotations: Sequence[Annotation]
-    prior: sparse.csr_array
     warm_start: bytes | None
     checkpoint: bytes | None
     threads: int
@@ -79,14 +80,19 @@ class RankFolder:
     def give(self, order: Order) -> None:
         """Write what the processes need."""
         numbers = {f.name: getattr(order.settings, f.name) for f in fields(TrainingSettings) if f.name != "recipe"}
-        about = {"choice": asdict(order.choice), "settings": numbers, "threads": order.threads}
-        self._write("order.json", json.dumps({**about, "samples": list(order.sample_ids)}).encode())
+        about = {
+            "choice": asdict(order.choice),
+            "settings": numbers,
+            "graph": {name: getattr(order.graph, name) for name in GRAPH_NUMBERS},
+            "samples": list(order.sample_ids),
+            "threads": order.threads,
+        }
+        self._write("order.json", json.dumps(about).encode())
         self._write("answers.jsonl", dump_lines(order.annotations))
-        arrays = {"images": order.material.images, "features": order.features}
-        if order.material.seen is not order.material.images:
-            arrays["seen"] = order.material.seen
+        arrays = {"seen": order.seen, "features": order.features}
+        arrays |= {f"graph.{name}": getattr(order.graph, name) for name in GRAPH_ARRAYS}
         tensors = {name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-        save_file(tensors | prior_tensors(order.prior), self.path / "arrays.safetensors")
+        save_file(tensors | prior_tensors(order.graph.prior), self.path / "arrays.safetensors")
         for name, data in (("warm", order.warm_start), ("resume", order.checkpoint)):
             if data is not None:
                 self._write(f"{name}.safetensors", data)
@@ -157,15 +163,15 @@ class RankFolder:
         about = json.loads((self.path / "order.json").read_bytes())
         choice = Choice(**about["choice"])
         arrays: dict[str, Tensor] = load_file(self.path / "arrays.safetensors")
-        images = arrays["images"].numpy()
+        graph: dict[str, Any] = {name: arrays[f"graph.{name}"].numpy() for name in GRAPH_ARRAYS} | about["graph"]
         return Order(
             choice=choice,
             settings=TrainingSettings(recipe=recipe(choice.recipe), **about["settings"]),
-            material=material_on(choice, images, arrays["seen"].numpy() if "seen" in arrays else images),
+            seen=arrays["seen"].numpy(),
+            graph=TrainingGraph(prior=prior_of(arrays, len(about["samples"])), **graph),
             sample_ids=about["samples"],
             features=arrays["features"].numpy(),
             annotations=load_lines((self.path / "answers.jsonl").read_bytes(), "answers.jsonl"),
-            prior=prior_of(arrays, len(about["samples"])),
             warm_start=self._bytes("warm.safetensors"),
             checkpoint=self._bytes("resume.safetensors"),
             threads=about["threads"],
@@ -196,10 +202,6 @@ class RankFolder:
         kind = type(problem).__name__
         message = str(problem) if kind in TOLD else f"{kind}: {problem}"
         self._write(f"problem-{os.getpid()}", json.dumps({"kind": kind, "message": message}).encode())
-
-    def ended(self, codes: Mapping[int, int]) -> None:
-        """Leave how processes ended, rank to exit code."""
-        self._write("ended.json", json.dumps([{"rank": rank, "code": code} for rank, code in codes.items()]).encode())
 
     def _write(self, name: str, data: bytes) -> None:
         """Whole or not at all, for those who read meanwhile."""

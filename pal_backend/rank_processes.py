@@ -16,7 +16,8 @@ from scipy import sparse
 
 from pal_backend.core.choice import Choice
 from pal_backend.core.learning.backbones import Tuning
-from pal_backend.core.learning.retraining import Material, prior_edges, retrain
+from pal_backend.core.learning.judging import for_training
+from pal_backend.core.learning.retraining import Material, graph_of, learned, retrain
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Report, Trained, pick_device
 from pal_backend.core.neighbours import Space
@@ -28,8 +29,8 @@ from pal_backend.settings import process_environment
 
 log = logging.getLogger(__name__)
 
-ENTRY = "worker.distributed"
-"""The module that torchrun starts; a test resolves the name."""
+ENTRY = "worker.torchrun"
+"""The module that starts them; a test resolves the name."""
 POLL_S = 0.1
 END_S = 10.0
 """How long torchrun may take to end its processes before it is killed; they die with it."""
@@ -85,19 +86,20 @@ def retrain_on(
         UnavailableError: a process ended before the training did; the last checkpoint is kept.
         PalError, ValueError: as there.
     """
+    answers = [answer for annotation in annotations for answer in annotation.answers]
     if processes == 1:
-        answers = [answer for annotation in annotations for answer in annotation.answers]
         return retrain(
             material, space, answers, settings, prior=prior, progress=progress, should_stop=should_stop,
             warm_start=warm_start, checkpoint=checkpoint, keep=keep,
         )  # fmt: skip
-    near = prior_edges(material, space, settings) if prior is None else prior  # once, not in each of them
+    known = for_training(answers)
+    graph = graph_of(material, learned(space, known), known, settings, prior)
     with tempfile.TemporaryDirectory(prefix="pal-ranks-") as place:
         folder = RankFolder(Path(place))
         threads = max(1, torch.get_num_threads() // processes)
         folder.give(
             Order(
-                choice, settings, material, space.sample_ids, space.features, annotations, near, warm_start, checkpoint,
+                choice, settings, material.seen, graph, space.sample_ids, space.features, annotations, warm_start, checkpoint,
                 threads,
             )
         )  # fmt: skip

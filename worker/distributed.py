@@ -1,14 +1,9 @@
-"""``python -m worker.distributed FOLDER``: one training on several processes; :mod:`pal_backend.rank_processes` starts it.
-
-Called with a number of processes it is torchrun's agent, which starts itself once for each of them; called without it is one
-of these. torchrun puts them into sessions of their own, so each asks Linux to die with its parent.
-"""
+"""``python -m worker.distributed FOLDER``: one of the processes of a training, as torchrun starts it."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -17,17 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed import run as torchrun
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from pal_backend.backbones import network_of
+from pal_backend.core.learning import training
+from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.ranks import Ranks
-from pal_backend.core.learning.retraining import retrain
 from pal_backend.core.learning.training import Trained, pick_device
-from pal_backend.core.neighbours import build_space
 from pal_backend.rank_files import Order, RankFolder
 from worker.stopping import die_with_parent
 
@@ -60,24 +53,6 @@ def process_group(device: torch.device) -> Iterator[Ranks]:
         distributed.destroy_process_group()
 
 
-def launch(folder: RankFolder, processes: int, parent: int) -> int:
-    """Be torchrun's agent until all processes have ended; the exit code."""
-    die_with_parent(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, _exit)
-    own = [str(folder.path), "--parent", str(os.getpid())]
-    options = ["--standalone", f"--nproc-per-node={processes}", "--max-restarts=0", "-m", "worker.distributed", *own]
-    try:
-        if os.getppid() == parent:
-            torchrun.run(torchrun.parse_args(options))  # type: ignore[no-untyped-call]
-        return 0
-    except ChildFailedError as failed:
-        folder.ended({rank: failure.exitcode for rank, failure in failed.failures.items()})
-        return 1
-    finally:
-        if os.getppid() != parent:  # nobody is left to clear up
-            shutil.rmtree(folder.path, ignore_errors=True)
-
-
 def work(folder: RankFolder, parent: int) -> int:
     """Be one of the processes; the exit code."""
     die_with_parent(signal.SIGKILL)
@@ -107,12 +82,21 @@ def train(folder: RankFolder, order: Order, ranks: Ranks) -> Trained:
     if pick_device(settings.device).type == "cuda":
         torch.cuda.set_device(ranks.rank)
         settings = replace(settings, device=f"cuda:{ranks.rank}")
-    return retrain(
-        order.material,
-        build_space(order.sample_ids, order.features),
-        [answer for annotation in order.annotations for answer in annotation.answers],
+    positives = None
+    if settings.recipe.neighbours.refresh:
+        from pal_backend.core.learning.judging import for_training
+        from pal_backend.core.learning.retraining import learned, renewed
+        from pal_backend.core.neighbours import build_space
+
+        answers = for_training(answer for annotation in order.annotations for answer in annotation.answers)
+        positives = renewed(learned(build_space(order.sample_ids, order.features), answers), settings)
+    return training.train(
+        order.seen,
+        order.graph,
         settings,
-        prior=order.prior,
+        backbone=network_of(order.choice),
+        tuning=Tuning(order.choice.tuning),
+        positives=positives,
         progress=folder.tell if first else lambda state: None,
         should_stop=folder.asked_to_stop if first else lambda: False,
         warm_start=order.warm_start,
@@ -122,19 +106,13 @@ def train(folder: RankFolder, order: Order, ranks: Ranks) -> Trained:
     )
 
 
-def _exit(signum: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signum)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``python -m worker.distributed``."""
     parser = argparse.ArgumentParser(prog="python -m worker.distributed", description="A part of one training.")
     parser.add_argument("folder", type=Path, help="where the training has written what to do")
     parser.add_argument("--parent", type=int, required=True, help="process to die with")
-    parser.add_argument("--processes", type=int, default=0, help="start so many; default: be one of them")
     chosen = parser.parse_args(arguments)
-    folder = RankFolder(chosen.folder)
-    return launch(folder, chosen.processes, chosen.parent) if chosen.processes else work(folder, chosen.parent)
+    return work(RankFolder(chosen.folder), chosen.parent)
 
 
 if __name__ == "__main__":
