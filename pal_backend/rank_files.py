@@ -12,6 +12,7 @@ import json
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ class RankFolder:
 
     def stop(self) -> None:
         """Ask for the end of it."""
-        (self.path / "stop").touch()
+        with suppress(FileNotFoundError):  # an agent that was told to end by somebody else has cleared up
+            (self.path / "stop").touch()
 
     def told(self) -> list[dict[str, Any]]:
         """The reports that came since the last call."""
@@ -133,7 +135,7 @@ class RankFolder:
 
     def log(self) -> str:
         """The last words of all of them."""
-        return (self.path / "log").read_text(errors="replace")[-4000:]
+        return (self._bytes("log") or b"").decode(errors="replace")[-4000:]
 
     def problem(self, processes: int) -> Exception:
         """Why it failed: what a process said about it, else which one ended how."""

@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 ENTRY = "worker.torchrun"
 """The module that starts them; a test resolves the name."""
+LOCAL = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+"""Gloo listens where only this machine can reach it."""
+CLOSED = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+"""torchrun opens no port."""
 POLL_S = 0.1
 END_S = 10.0
 """How long torchrun may take to end its processes before it is killed; they die with it."""
@@ -125,7 +129,7 @@ def _start(folder: RankFolder, processes: int, threads: int) -> subprocess.Popen
         # A session of its own: Ctrl-C asks the training to stop, and it asks them.
         return subprocess.Popen(  # noqa: S603  our own module and arguments
             command,
-            env={**process_environment(), "OMP_NUM_THREADS": str(threads)},
+            env={**LOCAL, **process_environment(), **CLOSED, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -43,17 +43,25 @@ class Group:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[Ranks]:
-    """The group that torchrun's environment describes: gloo for what is on the CPU, NCCL for what is on CUDA devices."""
+def process_group(meeting: Path, size: int, device: torch.device) -> Iterator[Ranks]:
+    """The group of torchrun's processes: gloo for what is on the CPU, NCCL for what is on CUDA devices.
+
+    Args:
+        meeting: a file through which they find each other.
+        size: how many there are.
+        device: where they compute.
+    """
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    rank = distributed.get_node_local_rank()
+    where = meeting.resolve().as_uri()
+    distributed.init_process_group(backend, init_method=where, timeout=PATIENCE, rank=rank, world_size=size)
     try:
-        yield Group(distributed.get_rank(), distributed.get_world_size())
+        yield Group(rank, size)
     finally:
         distributed.destroy_process_group()
 
 
-def work(folder: RankFolder, parent: int) -> int:
+def work(folder: RankFolder, parent: int, size: int) -> int:
     """Be one of the processes; the exit code."""
     die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
@@ -61,7 +69,7 @@ def work(folder: RankFolder, parent: int) -> int:
     try:
         order = folder.order()
         torch.set_num_threads(order.threads)
-        with process_group(pick_device(order.settings.device)) as ranks:
+        with process_group(folder.path / "group", size, pick_device(order.settings.device)) as ranks:
             trained = train(folder, order, ranks)
             if ranks.rank == 0:
                 folder.finish(trained)
@@ -111,8 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worker.distributed", description="A part of one training.")
     parser.add_argument("folder", type=Path, help="where the training has written what to do")
     parser.add_argument("--parent", type=int, required=True, help="process to die with")
+    parser.add_argument("--processes", type=int, required=True, help="how many there are")
     chosen = parser.parse_args(arguments)
-    return work(RankFolder(chosen.folder), chosen.parent)
+    return work(RankFolder(chosen.folder), chosen.parent, chosen.processes)
 
 
 if __name__ == "__main__":

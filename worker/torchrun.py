@@ -1,7 +1,8 @@
 """``python -m worker.torchrun FOLDER``: torchrun's agent for one training; :mod:`pal_backend.rank_processes` starts it.
 
 It starts :mod:`worker.distributed` once for each process. torchrun puts these into sessions of their own, so agent and
-processes each ask Linux to die with their parent.
+processes each ask Linux to die with their parent. They find each other through files in the folder: torchrun's own way is a
+port that every host can reach, and what it reads there it unpickles.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ def launch(folder: Path, processes: int, parent: int) -> int:
     """Stay until all processes have ended; the exit code. Where one failed, ``ended.json`` says which, and how."""
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGTERM, _exit)
-    own = [str(folder), "--parent", str(os.getpid())]
+    meeting = ["--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={folder / 'rendezvous'}"]
+    own = [str(folder), "--parent", str(os.getpid()), "--processes", str(processes)]
     try:
         if os.getppid() == parent:
-            run.run(run.parse_args(["--standalone", f"--nproc-per-node={processes}", "-m", ENTRY, *own]))  # type: ignore[no-untyped-call]
+            run.run(run.parse_args([*meeting, f"--nproc-per-node={processes}", "-m", ENTRY, *own]))  # type: ignore[no-untyped-call]
         return 0
     except ChildFailedError as failed:
         ends = [{"rank": rank, "code": failure.exitcode} for rank, failure in failed.failures.items()]

@@ -45,6 +45,14 @@ def processes_of_a_training(pid: int) -> dict[str, Process]:
     return found
 
 
+def open_to_others(process: Process) -> list[str]:
+    """Addresses on which it listens and which other machines may reach, as /proc writes them."""
+    sockets = {str(fd.readlink()) for fd in Path(f"/proc/{process.pid}/fd").iterdir()}
+    rows = [row.split() for file in ("tcp", "tcp6") for row in Path(f"/proc/net/{file}").read_text().splitlines()[1:]]
+    heard = {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
+    return [address for address in heard if not address.startswith("0100007F:")]
+
+
 @pytest.mark.parametrize("module", [rank_processes.ENTRY, torchrun.ENTRY])
 def test_what_is_started_by_name_is_there(module: str) -> None:
     """Both modules can be found."""
@@ -85,17 +93,21 @@ def test_two_processes_stop_when_asked_and_one_goes_on(tmp_path: Path) -> None:
 
 @linux
 def test_a_killed_rank_fails_the_job_which_can_go_on(settings: Settings, stores: Stores, tmp_path: Path) -> None:
-    """The message says which one was ended how; no process stays; the next attempt goes on from the last checkpoint."""
+    """The message says which one was ended how; no process stays, and none had a port that other machines reach; the next
+    attempt goes on from the last checkpoint.
+    """
     trainer = Trainer(
         replace(settings, train_epochs=200, device="cpu", checkpoint_seconds=0, train_processes=2),
         stores,
         tmp_path / "pool",
     )
     family: dict[str, Process] = {}
+    heard: list[str] = []
 
     def kill_second(state: dict[str, Any]) -> None:
         if "epoch" in state and not family:
             family.update(processes_of_a_training(os.getpid()))
+            heard.extend(address for process in family.values() for address in open_to_others(process))
             os.kill(family["1"].pid, signal.SIGKILL)
 
     with pytest.raises(
@@ -104,6 +116,7 @@ def test_a_killed_rank_fails_the_job_which_can_go_on(settings: Settings, stores:
         training.run(trainer.shop, training.take_snapshot(trainer.shop, NAME, 1), kill_second, lambda: False)
     assert family.keys() == {"agent", "0", "1"}
     assert not any(alive(process) for process in family.values())
+    assert not heard
 
     trainer.shop = replace(trainer.shop, settings=replace(trainer.shop.settings, train_processes=1))
     told: list[dict[str, Any]] = []

@@ -67,7 +67,7 @@ class UniformBatchNorm(nn.Module):
 
 
 def _pooled(mean: Tensor, variance: Tensor, count: float, ranks: Ranks) -> tuple[Tensor, Tensor, float]:
-    """Mean and variance, (C,), over the rows of all processes, and their number, from those of each (Chan et al. 1979)."""
+    """Mean and variance, (C,), over the rows of all processes, and their number, from those of each (Chan et al. 1982)."""
     own = torch.cat([mean, variance, mean.new_tensor([count])])
     each = totalled(torch.eye(ranks.size, dtype=own.dtype, device=own.device)[ranks.rank, :, None] * own, ranks)
     means, variances, counts = torch.split(each, [len(mean), len(mean), 1], dim=1)
