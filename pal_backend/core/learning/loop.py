@@ -165,17 +165,18 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        seen = self._seen(drawn.nodes)
+        count = VIEWS * len(drawn.nodes)
         uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
         own = part_of(len(drawn.nodes), drawn.uniform, VIEWS, self.ranks)
         rows = own.rows.to(device)
+        seen = self._seen(drawn.nodes, rows)
         with (
             self._own_randomness(),
             statistics_of(self.model, own.uniform.to(device), self.ranks),
             torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
-            embeddings = self.model(seen if self.ranks.size == 1 else seen[rows])
-        Z = gathered(embeddings.float(), rows, len(seen), self.ranks)
+            embeddings = self.model(seen)
+        Z = gathered(embeddings.float(), rows, count, self.ranks)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
         i, j, weights = (torch.from_numpy(part).to(device) for part in edges)
         terms = objective(recipe.objective)(Z, GraphBatch(i, j, weights, uniform), recipe)
@@ -186,15 +187,18 @@ class Run:
         place.step += 1
         for name, value in terms._asdict().items():
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
-        positives = float((edges.weights > 0).sum()) / len(seen)
+        positives = float((edges.weights > 0).sum()) / count
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
 
-    def _seen(self, nodes: NDArray[np.int64]) -> Tensor:
-        """Views of samples, all first views before all second ones."""
-        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
+    def _seen(self, nodes: NDArray[np.int64], rows: Tensor) -> Tensor:
+        """Views of samples, of all first views before all second ones those of ``rows``."""
+        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)[rows % len(nodes)]])
         if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
-            return batch.repeat(VIEWS, 1)
-        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+            return batch
+        augmentation = PRESETS[self.settings.recipe.augmentation]
+        drawn = views(
+            batch, augmentation, self.noise, of=VIEWS * len(nodes), rows=rows if self.ranks.size > 1 else None
+        )
         return drawn.contiguous(memory_format=layout(drawn.device))
 
     @contextmanager
