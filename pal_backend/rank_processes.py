@@ -35,6 +35,8 @@ LOCAL = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
 """Gloo listens where only this machine can reach it."""
 CLOSED = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """torchrun opens no port."""
+SAMPLES_EACH = 4
+"""Of a batch at least for each process: a quarter of a batch and more is uniform, and each needs one of these."""
 POLL_S = 0.1
 END_S = 10.0
 """How long torchrun may take to end its processes before it is killed; they die with it."""
@@ -84,13 +86,14 @@ def retrain_on(
         material, space, settings, prior, progress, should_stop, warm_start, checkpoint, keep: as there.
         annotations: that hold the answers.
         choice: what ``material`` and the recipe of ``settings`` were made of.
-        processes: 1 is this one; more are started, and ended again whatever happens.
+        processes: 1 is this one; more are started, and ended again whatever happens. A small batch takes fewer.
 
     Raises:
         UnavailableError: a process ended before the training did; the last checkpoint is kept.
         PalError, ValueError: as there.
     """
     answers = [answer for annotation in annotations for answer in annotation.answers]
+    processes = min(processes, max(1, min(settings.batch, len(material.seen)) // SAMPLES_EACH))
     if processes == 1:
         return retrain(
             material, space, answers, settings, prior=prior, progress=progress, should_stop=should_stop,
@@ -109,7 +112,7 @@ def retrain_on(
         )  # fmt: skip
         code = _watched(_start(folder, processes, threads), folder, progress, should_stop, keep)
         if code:
-            log.error("the processes of a training failed: %s", folder.log())
+            log.info("the processes of a training failed: %s", folder.log())
             raise folder.problem(processes)
         return folder.trained()
 

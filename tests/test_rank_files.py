@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from pal_backend.core.recipes import RECIPES
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Pair, Verdict
 from pal_backend.errors import InputError, UnavailableError
 from pal_backend.rank_files import Order, RankFolder
-from pal_backend.rank_processes import processes_for
 from tests.core.learning.tiny import IDS, IMAGES, graph
 
 
@@ -128,20 +126,3 @@ def test_a_folder_that_is_gone_is_told_too(tmp_path: Path) -> None:
     gone.stop()
     assert (gone.told(), gone.new_checkpoint(), gone.log()) == ([], None, "")
     assert "ended before the training did" in str(gone.problem(4))
-
-
-def test_how_many_processes_train(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """As many as were asked for, or one for each CUDA device; one where nothing learns or the recipe allows no more."""
-    full = Choice("simclr", "small", "", "full")
-    assert processes_for(0, "cpu", full) == 1
-    assert processes_for(3, "cpu", full) == 3
-    assert processes_for(3, "cpu", Choice("simclr", "small", "", "frozen")) == 1
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
-    assert (processes_for(0, "auto", full), processes_for(2, "auto", full), processes_for(0, "cpu", full)) == (4, 2, 1)
-    with pytest.raises(InputError, match="5 processes were asked for, found 4 CUDA devices"):
-        processes_for(5, "cuda", full)
-    single = {"simclr": replace(RECIPES["simclr"], ranks=False)}
-    monkeypatch.setattr("pal_backend.core.recipes.RECIPES", single)
-    assert processes_for(0, "auto", full) == 1
-    assert "the recipe simclr trains on one process, not on 4" in caplog.text

@@ -22,6 +22,7 @@ from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.ranks import Ranks
 from pal_backend.core.learning.training import Trained, pick_device
 from pal_backend.rank_files import Order, RankFolder
+from worker.niceness import session_as_nice
 from worker.stopping import die_with_parent
 
 PATIENCE = timedelta(hours=2)
@@ -66,6 +67,7 @@ def work(folder: RankFolder, parent: int, size: int) -> int:
     die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         return 1
+    session_as_nice()
     try:
         order = folder.order()
         torch.set_num_threads(order.threads)
