@@ -105,26 +105,21 @@ class RankFolder:
 
     def told(self) -> list[dict[str, Any]]:
         """The reports that came since the last call."""
-        path = self.path / "progress.jsonl"
-        if not path.exists():
-            return []
-        with path.open("rb") as file:
-            file.seek(self._read)
-            data = file.read()
+        data = (self._bytes("progress.jsonl") or b"")[self._read :]
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
         return [json.loads(line) for line in whole.splitlines()]
 
     def new_checkpoint(self) -> bytes | None:
         """The last checkpoint, if it came since the last call."""
-        path = self.path / "checkpoint.safetensors"
-        if not path.exists():
+        try:
+            found = (self.path / "checkpoint.safetensors").stat()
+        except FileNotFoundError:
             return None
-        found = path.stat()
         if self._seen == (found.st_ino, found.st_mtime_ns):
             return None
         self._seen = (found.st_ino, found.st_mtime_ns)
-        return path.read_bytes()
+        return self._bytes("checkpoint.safetensors")
 
     def trained(self) -> Trained:
         """What came of it."""
@@ -143,8 +138,7 @@ class RankFolder:
         for problem in said:
             if problem["kind"] in TOLD:
                 return TOLD[problem["kind"]](problem["message"])
-        ended = self.path / "ended.json"
-        ends: list[dict[str, int]] = json.loads(ended.read_bytes()) if ended.exists() else []
+        ends: list[dict[str, int]] = json.loads(self._bytes("ended.json") or b"[]")
         killed = [end for end in ends if end["code"] < 0]
         how = f"failed ({said[0]['message']:.300})" if said else "ended before the training did"
         if killed:
@@ -212,8 +206,10 @@ class RankFolder:
         beside.replace(self.path / name)
 
     def _bytes(self, name: str) -> bytes | None:
-        path = self.path / name
-        return path.read_bytes() if path.exists() else None
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
 
 
 def _written(path: Path) -> int:

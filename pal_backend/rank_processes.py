@@ -118,20 +118,11 @@ def retrain_on(
 
 
 def _start(folder: RankFolder, processes: int, threads: int) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        ENTRY,
-        str(folder.path),
-        "--parent",
-        str(os.getpid()),
-        "--processes",
-        str(processes),
-    ]
+    options = [str(folder.path), f"--parent={os.getpid()}", f"--processes={processes}"]
     with (folder.path / "log").open("wb") as out:
         # A session of its own: Ctrl-C asks the training to stop, and it asks them.
         return subprocess.Popen(  # noqa: S603  our own module and arguments
-            command,
+            [sys.executable, "-m", ENTRY, *options],
             env={**LOCAL, **process_environment(), **CLOSED, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.DEVNULL,
             stdout=out,
