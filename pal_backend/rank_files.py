@@ -121,6 +121,10 @@ class RankFolder:
         self._seen = (found.st_ino, found.st_mtime_ns)
         return self._bytes("checkpoint.safetensors")
 
+    def finished(self) -> bool:
+        """Whether the training has come to its end, asked for or not."""
+        return (self.path / "trained.json").exists()
+
     def trained(self) -> Trained:
         """What came of it."""
         about = json.loads((self.path / "trained.json").read_bytes())

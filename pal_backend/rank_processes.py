@@ -110,11 +110,11 @@ def retrain_on(
                 threads,
             )
         )  # fmt: skip
-        code = _watched(_start(folder, processes, threads), folder, progress, should_stop, keep)
-        if code:
+        trained = _watched(_start(folder, processes, threads), folder, progress, should_stop, keep)
+        if trained is None:
             log.info("the processes of a training failed: %s", folder.log())
             raise folder.problem(processes)
-        return folder.trained()
+        return trained
 
 
 def _start(folder: RankFolder, processes: int, threads: int) -> subprocess.Popen[bytes]:
@@ -137,12 +137,12 @@ def _watched(
     progress: Report,
     should_stop: Callable[[], bool],
     keep: Callable[[bytes], None] | None,
-) -> int:
-    """Pass on what comes from the processes until they have ended; the exit code of torchrun."""
+) -> Trained | None:
+    """Pass on what comes from the processes until the training or they have ended; None if it was they."""
     try:
-        ended = False
-        while not ended:
-            ended = agent.poll() is not None  # asked first: what they wrote last is read after it
+        over = False
+        while not over:
+            over = folder.finished() or agent.poll() is not None  # asked first: what was written last is read after it
             if should_stop():
                 folder.stop()
             for state in folder.told():
@@ -150,11 +150,11 @@ def _watched(
             checkpoint = folder.new_checkpoint()
             if checkpoint is not None and keep is not None:
                 keep(checkpoint)
-            if not ended:
+            if not over:
                 time.sleep(POLL_S)
+        return folder.trained() if folder.finished() else None
     finally:
         _end(agent)
-    return agent.returncode
 
 
 def _end(agent: subprocess.Popen[bytes]) -> None:

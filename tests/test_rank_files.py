@@ -78,7 +78,9 @@ def test_what_came_of_it_arrives(folder: RankFolder) -> None:
     trained = Trained(
         b"weights", np.ones((3, 2), np.float32), ({"loss": 1 / 3},), 0.8, 1.5, stopped=True, warm=False, sittings=2
     )
+    assert not folder.finished()
     folder.finish(trained)
+    assert folder.finished()
     found = folder.trained()
     assert (found.features == trained.features).all()
     assert found.weights == b"weights"
