@@ -21,6 +21,8 @@ from pal_backend.errors import InputError, UnavailableError
 from tests.core.learning.tiny import IMAGES, QUICK, graph
 from tests.core.learning.together import together
 
+WIDE = dataclasses.replace(QUICK, narrow=False)
+
 
 def gradients(settings: TrainingSettings, ranks: Ranks = ALONE) -> tuple[dict[str, Tensor], float]:
     """Of each weight in the first step, and the loss there."""
@@ -78,13 +80,13 @@ def test_statistics_are_those_of_the_uniform_rows_of_all_ranks(shape: tuple[int,
 @pytest.fixture(scope="module")
 def pair() -> list[Trained]:
     """A training of three epochs on two ranks."""
-    return together(2, lambda ranks: train(IMAGES, graph(), QUICK, ranks=ranks))
+    return together(2, lambda ranks: train(IMAGES, graph(), WIDE, ranks=ranks))
 
 
 def test_the_loss_curve_is_that_of_one_process(pair: list[Trained]) -> None:
-    """Within 1 % after three epochs; features and weights are the same on both ranks, to the last bit."""
-    alone = train(IMAGES, graph(), QUICK)
-    np.testing.assert_allclose(pair[0].losses, alone.losses, rtol=1e-2)
+    """Within a thousandth in float32 after three epochs; features and weights are the same on both ranks, to the last bit."""
+    alone = train(IMAGES, graph(), WIDE)
+    np.testing.assert_allclose(pair[0].losses, alone.losses, rtol=1e-3)
     assert [means["positives"] for means in pair[0].history] == [means["positives"] for means in alone.history]
     assert pair[0].weights == pair[1].weights
     assert (pair[0].features == pair[1].features).all()
@@ -99,14 +101,14 @@ def test_ranks_stop_together_and_go_on_where_they_were(pair: list[Trained]) -> N
         asked = iter([False] * 5)
         should_stop: Callable[[], bool] = (lambda: next(asked, True)) if ranks.rank == 0 else (lambda: False)
         return train(
-            IMAGES, graph(), QUICK, ranks=ranks, should_stop=should_stop, keep=kept.append if ranks.rank == 0 else None
+            IMAGES, graph(), WIDE, ranks=ranks, should_stop=should_stop, keep=kept.append if ranks.rank == 0 else None
         )
 
     assert [trained.stopped for trained in together(2, stopped)] == [True, True]
-    resumed = together(2, lambda ranks: train(IMAGES, graph(), QUICK, ranks=ranks, checkpoint=kept[-1]))
+    resumed = together(2, lambda ranks: train(IMAGES, graph(), WIDE, ranks=ranks, checkpoint=kept[-1]))
     assert resumed[0].weights == pair[0].weights
     assert resumed[1].sittings == 2
-    assert len(train(IMAGES, graph(), QUICK, checkpoint=kept[-1]).losses) == 3  # on one process as well
+    assert len(train(IMAGES, graph(), WIDE, checkpoint=kept[-1]).losses) == 3  # on one process as well
 
 
 def test_neighbours_taken_anew_are_the_same_on_all_ranks() -> None:
