@@ -12,7 +12,7 @@ from benchmarks.questions_runs import Run
 from benchmarks.questions_tables import label, percent, point_at, spread
 
 PANEL, HEIGHT, GAP = 270.0, 240.0, 26.0
-LEFT, TOP, BOTTOM, RIGHT = 46.0, 62.0, 44.0, 14.0
+LEFT, TOP, BOTTOM, RIGHT = 46.0, 62.0, 44.0, 22.0
 # Middle tones: at least 3 to 1 against white and against a dark page alike.
 COLOURS = ("#2f81f7", "#d1622b", "#2e9e57", "#8b7bd8", "#b5891b", "#c2528b", "#1f9aa8")
 OTHER = "#848d97"

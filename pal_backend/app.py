@@ -111,8 +111,10 @@ async def refuse(request: Request, problem: Exception) -> JSONResponse:
     """Errors raised on purpose, with the status they carry."""
     status = problem.status if isinstance(problem, PalError) else 500
     headers = {"WWW-Authenticate": 'Basic realm="PAL"'} if status == 401 else None
-    if status >= 500:
-        log.error("%s answers %d: %s", request.scope.get("path", ""), status, problem)
+    if status >= 500 or status == 400:
+        # of a 400 too: Label Studio shows people words of its own instead of ours
+        level = logging.ERROR if status >= 500 else logging.WARNING
+        log.log(level, "%s answers %d: %s", request.scope.get("path", ""), status, problem)
     return JSONResponse({"detail": str(problem)}, status_code=status, headers=headers)
 
 

@@ -217,12 +217,13 @@ def test_training_is_asked_for_in_two_ways(web: WebSide) -> None:
     assert [type(event).__name__ for _, event in web.stream()] == ["TrainingRequested"] * 2
 
 
-def test_extra_parameters_outside_the_list_are_a_bad_request(web: WebSide) -> None:
-    """Label Studio shows the reason to whoever connects; what the recordings hold passes."""
+def test_extra_parameters_outside_the_list_are_a_bad_request(web: WebSide, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says why, since Label Studio does not show it; what the recordings hold passes."""
     body = {"project": "2.1", "extra_params": {"backbone": "os:system"}}
     response = web.client.post(f"{DESK}/setup", json=body, auth=web.basic)
     assert response.status_code == 400
     assert "expected one that the operator allows: small" in response.json()["detail"]
+    assert "expected one that the operator allows: small" in caplog.text
     body["extra_params"] = {"a": 1, "recipe": "gps-simclr"}
     assert web.client.post(f"{DESK}/setup", json=body, auth=web.basic).status_code == 200
     shown = web.client.get("/p/rec/status", auth=web.basic).json()["learns"]

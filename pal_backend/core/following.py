@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.beliefs import SUPPORT, Beliefs, margins_of, posterior
-from pal_backend.core.graph import SimilarityGraph
+from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
+
+Known = tuple[SimilarityGraph, Beliefs]
+"""What answers say, and what is believed given them."""
 
 BELIEVED = 0.5
 """A single sample that founds a group counts as one at once if "none of the others" is believed of it at least so much;
@@ -57,23 +60,31 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     return now
 
 
-def regrouped(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answer) -> bool:
-    """Whether the answer founded a group, or ended one.
+def regrouped(space: Space, before: Known, after: Known, answer: Answer) -> bool:
+    """Whether the answer founded a group, or ended one. A single sample that could have founded one before the answer has
+    been looked at as such already.
 
     Args:
-        graph: with the answer.
-        beliefs: with the answer.
+        before: graph and beliefs without the answer.
+        after: with it; groups are those of ``before``.
     """
+    graph, beliefs = after
     if any(graph.component.get(root) != root for root in beliefs.groups):
         return True
-    for root in {graph.component[sample] for sample in answer.pair if sample in graph.component}:
-        if root in beliefs.groups or root not in space.index:
-            continue
-        apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
-        new = beliefs.probabilities[space.index[root], -1] >= BELIEVED or len(graph.members[root]) > 1
-        if apart >= min(SUPPORT, len(beliefs.groups)) and new:
-            return True
-    return False
+    roots = {graph.component[sample] for sample in answer.pair if sample in graph.component} & space.index.keys()
+    return any(
+        _founds(space, after, root) and (len(graph.members[root]) > 1 or not _founds(space, before, root))
+        for root in roots.difference(beliefs.groups)
+    )
+
+
+def _founds(space: Space, known: Known, root: Root) -> bool:
+    """Whether a component that is no group counts as one."""
+    graph, beliefs = known
+    apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
+    if root not in graph.members or apart < min(SUPPORT, len(beliefs.groups)):
+        return False
+    return len(graph.members[root]) > 1 or bool(beliefs.probabilities[space.index[root], -1] >= BELIEVED)
 
 
 def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:

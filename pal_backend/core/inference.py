@@ -224,8 +224,8 @@ def without_itself(q: Floats, targets: Floats) -> Floats:
     return np.asarray(targets - (q @ targets) / np.diag(q)[:, None])
 
 
-def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats) -> Float:
+def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, tolerance: float = TOLERANCE) -> Float:
     """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``A F = Q Y``, one sparse solve."""
     b = np.zeros((walk.size, targets.shape[1]), np.float32)
     b[rows] = q @ targets
-    return walk.solve(b)
+    return walk.solve(b, tolerance)

@@ -216,7 +216,7 @@ class Learner:
         self._folded = [*self._folded, answer]
         graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, before, answer, weight)
-        if regrouped(self._space, graph, beliefs, answer):
+        if regrouped(self._space, (self._graph, before), (graph, beliefs), answer):
             return self._refit(self._folded, graph)
         self._graph, self._beliefs, self._current = graph, beliefs, None
         self._seams = unsettled(self._space, self._seams, answer)

@@ -77,6 +77,8 @@ class Recipe:
         momentum: share of itself that a second encoder keeps in the first step, rising to 1 (BYOL, MoBY); 0: there is none.
         queue: keys of the second encoder that are kept of each view (MoBY), at most as many as there are samples.
         contrast: weight of the contrastive loss beside the classification by groups (MoBY).
+        ranks: whether several processes may train together; one with a state beside the network (a second encoder, a queue)
+            trains on one.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Recipe:
     momentum: float = 0.0
     queue: int = 0
     contrast: float = 0.5
+    ranks: bool = True
 
 
 _GUIDED = Shares(components=0.25, prior=0.40, cannot=0.05)
@@ -184,6 +187,7 @@ _ALL = (
         normalised=True,
         repulsion=1.0,
         momentum=0.99,
+        ranks=False,
     ),
     Recipe(
         name="gps-barlow",
@@ -205,16 +209,19 @@ _ALL = (
         repulsion=1.0,
         shares=_GUIDED,
         momentum=0.99,
+        ranks=False,
     ),
     Recipe(
         name="mobyv2al",
         about="Contrast with a queue of keys and classification by the groups found so far, together: once there are groups.",
         source="Caramalau et al. 2022 (arXiv 2301.01531), section 3, with the graph of Cabannes et al. 2023",
         objective="moby",
+        normalised=True,
         gentle="weak",
         shares=Shares(components=0.50, prior=0.10, cannot=0.05),
         temperature=0.2,
         momentum=0.99,
+        ranks=False,
         queue=4096,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -28,13 +29,13 @@ KNOWN = [
 """Three groups of four."""
 
 
-def worked_out(space: Space, answers: list[Answer]) -> tuple[SimilarityGraph, Beliefs]:
+def worked_out(space: Space, answers: Sequence[Answer]) -> tuple[SimilarityGraph, Beliefs]:
     """Graph and beliefs of all answers."""
     graph = SimilarityGraph.of(answers)
     return graph, believe(space, graph, Answered(space.walk))
 
 
-def followed(answer: Answer, known: list[Answer] = KNOWN) -> tuple[SimilarityGraph, Beliefs, Beliefs]:
+def followed(answer: Answer, known: Sequence[Answer] = KNOWN) -> tuple[SimilarityGraph, Beliefs, Beliefs]:
     """The graph with one more answer, beliefs before it and after it."""
     graph, before = worked_out(SPACE, known)
     weight = graph.weigh(answer)
@@ -121,16 +122,27 @@ def test_a_contradiction_takes_others_out_of_their_group() -> None:
     assert after.placed[0] == before.placed[0]
 
 
+def noticed(answer: Answer, answers: Sequence[Answer]) -> bool:
+    """Whether one more answer changes which groups there are."""
+    graph, before, after = followed(answer, answers)
+    return regrouped(SPACE, (SimilarityGraph.of(answers), before), (graph, after), answer)
+
+
 def test_founding_and_ending_a_group_are_noticed() -> None:
     """A group of several samples is one at once; one sample alone only if it is believed to be in none of the others."""
     strangers = [*KNOWN, *(said(60 + n, IDS[row], IDS[7], "different") for n, row in enumerate((0, 40)))]
-    graph, _, after = followed(said(99, IDS[7], IDS[8], "same"), strangers[:-1])
-    assert not regrouped(SPACE, graph, after, said(99, IDS[7], IDS[8], "same"))
-    graph, before, after = followed(strangers[-1], [*strangers[:-1], said(99, IDS[7], IDS[8], "same")])
-    assert len(before.groups) == 3 and regrouped(SPACE, graph, after, strangers[-1])
+    assert not noticed(said(99, IDS[7], IDS[8], "same"), strangers[:-1])
+    assert len(worked_out(SPACE, strangers[:-1])[1].groups) == 3
+    assert noticed(strangers[-1], [*strangers[:-1], said(99, IDS[7], IDS[8], "same")])
     likely = said(70, IDS[40], IDS[9], "different")
-    graph, _, after = followed(likely, [*KNOWN, said(71, IDS[80], IDS[9], "different")])
-    assert graph.component[IDS[9]] == IDS[9] and not regrouped(SPACE, graph, after, likely)
+    assert not noticed(likely, [*KNOWN, said(71, IDS[80], IDS[9], "different")])
     same = [said(95 + n, IDS[n], IDS[40], "same") for n in (1, 2, 3)]
-    graph, (_, before) = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)
-    assert graph.joined(IDS[0], IDS[40]) and regrouped(SPACE, graph, before, same[-1])
+    graph, (known, before) = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)
+    assert graph.joined(IDS[0], IDS[40]) and regrouped(SPACE, (known, before), (graph, before), same[-1])
+
+
+def test_a_single_sample_is_looked_at_once() -> None:
+    """What stands apart from all groups may be the first of a new one; one more answer that says so makes nothing new."""
+    apart = [said(60 + n, IDS[row], IDS[7], "different", updated_at=n) for n, row in enumerate((0, 40, 80, 1, 41))]
+    found = [noticed(apart[n], [*KNOWN, *apart[:n]]) for n in range(len(apart))]
+    assert found.count(True) == 1

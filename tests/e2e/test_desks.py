@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser
 
-from pal_backend.choosing import Operator
+from pal_backend.choosing import Operator, chosen
 from pal_backend.core.paying import Verdict
 from pal_backend.core.vocabulary import Annotation, QuestionKind
 from pal_backend.status import status_of
 from pal_backend.store.projects import Desk
 from tests.e2e.stack import Stack
 from tests.e2e.test_browser import open_stream, submit
+from tests.label_studio_server import LabelStudioServer
 
 pytestmark = pytest.mark.e2e
 
@@ -60,3 +62,27 @@ def test_the_status_tells_seconds_people_and_desks(stack: Stack) -> None:
     assert [desk.gain_per_second is not None for desk in found.desks] == [True, True]
     (person,) = found.annotators
     assert person.name.isdecimal() and set(person.median_seconds) == set(QuestionKind)
+
+
+def test_the_extra_parameters_in_label_studio_choose_the_recipe(stack: Stack, label_studio: LabelStudioServer) -> None:
+    """Typed into the ML backend's settings, they come with the set-up that Label Studio then asks for, and count; what the
+    operator has not allowed is refused, for which Label Studio has words of its own.
+    """
+    desk = stack.join()
+    operator = Operator.of(stack.settings, stack.credentials)
+
+    def said() -> tuple[str, str]:
+        now = chosen(stack.stores.projects.get(stack.project), stack.stores, operator)
+        return now.choice.recipe, now.said_by["recipe"]
+
+    with closing(label_studio.sign_in()) as admin:
+        where = f"/api/ml/{desk.backend_id}"
+        kept = admin.get(where).json()
+        settings = {name: kept[name] for name in ("url", "project", "title")} | {"auth_method": "BASIC_AUTH"}
+        settings |= {"basic_auth_user": "pal", "basic_auth_pass": stack.credentials.basic_auth_password}
+        answer = admin.patch(where, json={**settings, "extra_params": {"recipe": "vicreg"}})
+        assert answer.is_success, answer.text
+        assert said() == ("vicreg", f"desk {desk.name}")
+        refused = admin.patch(where, json={**settings, "extra_params": {"backbone": "os:system"}})
+        assert refused.status_code == 400 and "something wrong with your model" in refused.text
+    assert said() == ("vicreg", f"desk {desk.name}")

@@ -57,7 +57,7 @@ class Momentum(nn.Module):
         super().__init__()
         self.least, self.repulsion = recipe.momentum, recipe.repulsion
         self.encoder = copy.deepcopy(model).requires_grad_(requires_grad=False)
-        self.predictor = Projector(width, width, generator, normalised=not recipe.queue)
+        self.predictor = Projector(width, width, generator, normalised=True)
         self.queue = Queue(2, min(recipe.queue, graph.size), width)
         self.classifier = nn.Linear(_features(model), max(1, len(graph.sizes)))
         initialise(self.classifier, generator)
