@@ -246,10 +246,14 @@ class Queues:
         """One job, or None if it is not known (any more)."""
         return self._job(job_id)
 
+    def training(self, project: str) -> JobStatus | None:
+        """The last training of a project, or None if none was asked for lately."""
+        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
+        return self._job(job_id) if job_id else None
+
     def training_progress(self, project: str) -> str:
         """What the last training of a project is doing, in one line; empty if none was asked for lately."""
-        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
-        found = self._job(job_id) if job_id else None
+        found = self.training(project)
         if found is None:
             return ""
         words = [

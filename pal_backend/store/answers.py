@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from itertools import islice
 from typing import NamedTuple, TypeVar, cast
 
@@ -29,6 +30,7 @@ Item = TypeVar("Item")
 BATCH = 500
 """Annotations in one script call, so that Redis is never busy for long; in :meth:`Answers.apply` all go together."""
 
+_FRONT = '{"updated_at":'
 _APPLY = (
     ADVANCE
     + """
@@ -165,6 +167,16 @@ class Answers:
         found = cast("dict[str, str]", self._redis.hgetall(self._answers))
         return sorted((self._load(field, text) for field, text in found.items()), key=lambda a: a.key)
 
+    def latest(self, most: int) -> list[Annotation]:
+        """The annotations that were made or changed last, newest first, at most ``most``; the others are not looked into.
+
+        Raises:
+            InputError: one of them is malformed; the message names its field.
+        """
+        found = cast("dict[str, str]", self._redis.hgetall(self._answers))
+        newest = nlargest(most, found.items(), key=lambda item: (_time_of(item[1]), item[0]))
+        return [self._load(field, text) for field, text in newest]
+
     def get(self, key: AnnotationKey) -> Annotation | None:
         """One annotation, or None if it is not kept.
 
@@ -233,6 +245,12 @@ class Answers:
     def _load(self, field: str, text: str) -> Annotation:
         place = f"{self._answers} {field}"
         return load_annotation(read_key(field, self._answers), Record(text, place))
+
+
+def _time_of(text: str) -> int:
+    """The ``updated_at`` that stands in front of an annotation's JSON; -1 where it does not."""
+    number = text.removeprefix(_FRONT).partition(",")[0]
+    return int(number) if text.startswith(_FRONT) and number.isdecimal() else -1
 
 
 def _batches(items: Iterable[Item]) -> Iterator[Sequence[Item]]:

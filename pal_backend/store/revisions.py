@@ -192,7 +192,7 @@ class Revisions:
             InputError: its files are malformed; the message names the file.
         """
         for attempt in range(READ_ATTEMPTS):
-            number = self._number()
+            number = self.number()
             loaded = self._loaded
             if number is None or (loaded is not None and loaded[0] == number):
                 return None if number is None or loaded is None else loaded[1]
@@ -224,7 +224,8 @@ class Revisions:
         self._loaded = (number, posterior)
         return posterior
 
-    def _number(self) -> int | None:
+    def number(self) -> int | None:
+        """Number of the latest revision, or None before there is one."""
         text = cast("str | None", self._redis.hget(self._key, "number"))
         return self._pointer() if text is None else _whole(text, self._key)
 
