@@ -27,6 +27,8 @@ from pal_backend.store.stores import Stores
 
 REDIS_SECONDS = 2.0
 """Longest wait for one reply of Redis: Label Studio gives up on a webhook after 1 second, so a worker's patience is no use."""
+FORM_BYTES = 64_000
+"""Largest form of a page; whoever signs in has shown no credential yet."""
 SHUTDOWN_SECONDS = 5
 """How long requests under way may take to end when the server is stopped."""
 
@@ -67,7 +69,8 @@ def build_app(settings: Settings, closing: Callable[[], bool] = lambda: False) -
     views = PageViews(stores, queues, Operator.of(settings, credentials), house, time.time)
     # Read at each request: a new password counts at once.
     door = Door(lambda: Credentials.kept(settings), stores.logins, secure=settings.public.startswith("https://"))
-    app.include_router(page_routes(views, door, gate, MediaFiles(stores.artefacts, time.monotonic), closing))
+    forms = Gate(credentials, FORM_BYTES)
+    app.include_router(page_routes(views, door, forms, MediaFiles(stores.artefacts, time.monotonic), closing))
     return app
 
 

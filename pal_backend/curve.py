@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from pal_backend.store.history import Point
 
-WIDTH, HEIGHT = 720.0, 260.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 16.0, 14.0, 30.0
+WIDTH, HEIGHT = 720.0, 272.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 16.0, 14.0, 42.0
 MOST_POINTS = 240
 """Points drawn: a curve is no better with more, and the page larger."""
 FARTHEST = 1.6

@@ -199,6 +199,24 @@ def test_the_curve_is_drawn_from_the_history(web: WebSide) -> None:
     assert "99 % of the samples" in page
 
 
+def test_a_page_knows_the_stamp_that_its_stream_will_tell(web: WebSide) -> None:
+    """It changes with answers and revisions, and with nothing else: a page without news is not fetched again."""
+    client = entered(web, "viewer")
+
+    def stamp() -> str:
+        [found] = re.findall(r'data-stamp="([0-9a-f]{16})"', client.get(OVERVIEW).text)
+        return str(found)
+
+    first = stamp()
+    assert stamp() == first
+    web.revision([0] * 6 + [1] * 6)
+    second = stamp()
+    assert second != first
+    key = AnnotationKey("pairs", 1)
+    web.stores.answers(PROJECT).put([Annotation(key, 1, "q", "ann", 1, ())])
+    assert stamp() not in {first, second}
+
+
 def test_groups_are_shown_largest_first_with_their_members(web: WebSide) -> None:
     """Each with its size, and all members in its gallery."""
     client = entered(web, "viewer")
