@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.vocabulary import SampleId, Verdict
 from pal_backend.errors import InputError
 from pal_backend.pool_index import load_samples
@@ -69,7 +70,7 @@ def export(stores: Stores, project: str, kind: str, out: Path) -> int:
 def _rows(stores: Stores, project: str) -> Iterator[Row]:
     samples = load_samples(stores.artefacts, project)
     posterior = stores.revisions(project).posterior()
-    names = stores.names(project).of(posterior)
+    names = {} if posterior is None else stores.names(project).of(Grouping.of(posterior))
     groups: dict[SampleId, tuple[str, str, float]] = {}
     if posterior is not None and posterior.groups:
         best, probability = posterior.assignment()

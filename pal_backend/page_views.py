@@ -1,19 +1,19 @@
-"""What our pages show, as values: read by the same functions as ``pal status``, ``pal export`` and ``pal doctor``."""
+"""Makes what our pages show: read by the same functions as ``pal status``, ``pal export`` and ``pal doctor``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from pal_backend.choosing import Operator
-from pal_backend.core.vocabulary import Purpose, SampleId
-from pal_backend.curve import Curve, curve
+from pal_backend.core.grouping import Group, Grouping
+from pal_backend.core.vocabulary import Purpose, SampleId, Verdict
+from pal_backend.curve import curve
 from pal_backend.doctor_house import look_around
-from pal_backend.doctor_parts import Finding, House
+from pal_backend.doctor_parts import House
 from pal_backend.errors import InputError, NotFoundError
-from pal_backend.groups import Group, Grouping, Groupings, Member, joined_last
-from pal_backend.queues import JobStatus, Queues
+from pal_backend.page_values import Card, GalleryView, GroupsView, Named, ProjectView, QuestionView, TrainingView
+from pal_backend.queues import Queues
 from pal_backend.status import Status, status_of
 from pal_backend.store.history import Point
 from pal_backend.store.projects import Project
@@ -24,6 +24,10 @@ GROUPS_ON_PAGE = 48
 MEMBERS_ON_PAGE = 60
 STRIP = 12
 """Groups shown on a project's page."""
+COVERS = 5
+"""Groups whose most typical sample stands in the list of projects."""
+LATEST_ANNOTATIONS = 500
+"""Newest annotations among which the samples that joined a group last are looked for."""
 CONTRADICTIONS_SHOWN = 6
 QUESTIONS_SHOWN = 60
 CHECK_SECONDS = 2.0
@@ -38,96 +42,14 @@ WHY = {
 
 
 @dataclass(frozen=True)
-class Named:
-    """A group with its name and a few of its members."""
-
-    group: Group
-    name: str
-    members: Sequence[Member]
-
-
-@dataclass(frozen=True)
-class TrainingView:
-    """A training that waits or runs."""
-
-    job: JobStatus
-    line: str
-    share: float | None
-    """Done, 0..1; None where it is not known."""
-
-
-@dataclass(frozen=True)
-class ProjectView:
-    """One project's page."""
-
-    status: Status
-    title: str
-    curve: Curve | None
-    points: Sequence[Point]
-    stops: int | None
-    """Annotations from which the next hundred answers are hardly worth it."""
-    groups: Sequence[Named]
-    contradictions: Sequence[Sequence[SampleId]]
-    version: Mapping[str, Any] | None
-    """What is known about the version in use."""
-    training: TrainingView | None
-    findings: Sequence[Finding]
-    desk_urls: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Card:
-    """A project in the list."""
-
-    status: Status
-    covers: Sequence[SampleId]
-
-
-@dataclass(frozen=True)
-class GroupsView:
-    """A page of the list of groups."""
-
-    groups: Sequence[Named]
-    total: int
-    page: int
-    pages: int
-
-
-@dataclass(frozen=True)
-class GalleryView:
-    """One group's page."""
-
-    named: Named
-    order: str
-    members: Sequence[Member]
-    page: int
-    pages: int
-
-
-@dataclass(frozen=True)
-class QuestionView:
-    """A question that waits for an answer."""
-
-    posted: PostedQuestion
-    why: str
-    candidates: Sequence[tuple[SampleId, float | None]]
-    """Each with P(same) now; None where it is not to be told."""
-    url: str = ""
-
-
-@dataclass(frozen=True)
 class PageViews:
-    """Makes the views. Keeps nothing but the grouping of each project's latest revision."""
+    """Makes the views. Keeps nothing; the stores keep the grouping of each project's latest revision."""
 
     stores: Stores
     queues: Queues
     operator: Operator
     house: House
     clock: Callable[[], float]
-    groupings: Groupings = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "groupings", Groupings(self.stores))
 
     def stamp(self, name: str) -> str:
         """A text that changes whenever a page of the project would; cheap.
@@ -190,14 +112,14 @@ class PageViews:
         Raises:
             NotFoundError: there is no such project or page.
         """
-        found = self.groupings.of(self.stores.projects.get(name).name)
-        groups = () if found is None else found[1].groups
+        grouping = self.stores.revisions(self.stores.projects.get(name).name).grouping()
+        groups = () if grouping is None else grouping.sized
         pages = _pages(len(groups), GROUPS_ON_PAGE, page)
-        if found is None:
+        if grouping is None:
             return GroupsView((), 0, 1, 1)
         shown = groups[(page - 1) * GROUPS_ON_PAGE : page * GROUPS_ON_PAGE]
-        names = self.stores.names(name).of(found[0])
-        return GroupsView([_named(group, names, found[1], 4) for group in shown], len(groups), page, pages)
+        names = self.stores.names(name).of(grouping)
+        return GroupsView([_named(group, names, grouping, 4) for group in shown], len(groups), page, pages)
 
     def gallery(self, name: str, group: SampleId, order: str, page: int) -> GalleryView:
         """Members of a group.
@@ -212,23 +134,22 @@ class PageViews:
             NotFoundError: there is no such project, group or page.
             InputError: an unknown order.
         """
-        found = self.groupings.of(self.stores.projects.get(name).name)
-        if found is None:
-            raise NotFoundError(f"project {name} has no groups yet; they come with the first answers")
-        posterior, grouping = found
+        grouping = self._grouping(name)
         about = grouping.find(group)
+        if about is None:
+            raise NotFoundError(f"there is no group {group:.20}; it may have merged with another; look at all groups")
         total, start = about.size, (page - 1) * MEMBERS_ON_PAGE
         if order == "typical":
             members = grouping.typical(group, start, MEMBERS_ON_PAGE)
         elif order == "doubtful":
             members = grouping.doubtful(group, start, MEMBERS_ON_PAGE)
         elif order == "joined":
-            joined = grouping.among(group, joined_last(self.stores, name))
+            joined = grouping.among(group, self._joined_last(name))
             members, total = joined[start : start + MEMBERS_ON_PAGE], len(joined)
         else:
             raise InputError(f"there is no order {order!r:.20}; expected typical, doubtful or joined")
         pages = _pages(total, MEMBERS_ON_PAGE, page)
-        named = _named(about, self.stores.names(name).of(posterior), grouping, 4)
+        named = _named(about, self.stores.names(name).of(grouping), grouping, 4)
         return GalleryView(named, order, members, page, pages)
 
     def questions(self, name: str) -> list[QuestionView]:
@@ -249,24 +170,35 @@ class PageViews:
             NotFoundError: there is no such project or group.
             InputError: no usable name.
         """
-        found = self.groupings.of(self.stores.projects.get(name).name)
+        self.stores.names(name).give(group, text, self.clock(), self._grouping(name))
+
+    def _grouping(self, name: str) -> Grouping:
+        found = self.stores.revisions(self.stores.projects.get(name).name).grouping()
         if found is None:
             raise NotFoundError(f"project {name} has no groups yet; they come with the first answers")
-        self.stores.names(name).give(group, text, self.clock(), found[0])
+        return found
+
+    def _joined_last(self, name: str) -> list[SampleId]:
+        """Samples that somebody called the same as another one lately, the newest first."""
+        return [
+            sample
+            for annotation in self.stores.answers(name).latest(LATEST_ANNOTATIONS)
+            for answer in annotation.answers
+            if answer.verdict is Verdict.SAME
+            for sample in ([answer.candidate] if answer.candidate else answer.pair)
+        ]
 
     def _status(self, project: Project) -> Status:
         return status_of(project, self.stores, self.queues, self.operator)
 
     def _covers(self, name: str) -> list[SampleId]:
-        found = self.groupings.of(name)
-        return [] if found is None else [group.id for group in found[1].groups[:5]]
+        found = self.stores.revisions(name).grouping()
+        return [] if found is None else [found.typical(group.id, count=1)[0].sample for group in found.sized[:COVERS]]
 
     def _strip(self, name: str) -> list[Named]:
-        found = self.groupings.of(name)
-        if found is None:
-            return []
-        names = self.stores.names(name).of(found[0])
-        return [_named(group, names, found[1], 1) for group in found[1].groups[:STRIP]]
+        found = self.stores.revisions(name).grouping()
+        names = self.stores.names(name).of(found)
+        return [] if found is None else [_named(group, names, found, 1) for group in found.sized[:STRIP]]
 
     def _training(self, name: str) -> TrainingView | None:
         job = self.queues.training(name)

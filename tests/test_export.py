@@ -122,9 +122,9 @@ def test_answered_tells_samples_on_which_a_person_took_a_side(pooled: Stores, tm
 def test_names_that_people_gave_go_along(pooled: Stores, tmp_path: Path) -> None:
     """Beside the group's id, in both formats; a name that a spreadsheet would run is made inert."""
     first, second = believe(pooled, [[0.9, 0.1], [0.2, 0.7]])
-    posterior = pooled.revisions("p").posterior()
-    assert posterior is not None
-    pooled.names("p").give(first, "=1+1", 1.0, posterior)
+    grouping = pooled.revisions("p").grouping()
+    assert grouping is not None
+    pooled.names("p").give(first, "=1+1", 1.0, grouping)
     export(pooled, "p", "csv", tmp_path / "out.csv")
     assert {row["group"]: row["name"] for row in rows_of(tmp_path / "out.csv")} == {first: "'=1+1", second: "", "": ""}
     export(pooled, "p", "jsonl", tmp_path / "out.jsonl")

@@ -17,7 +17,7 @@ from typing import cast
 
 from redis import Redis
 
-from pal_backend.core.posterior import Posterior
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
@@ -45,26 +45,26 @@ class Names:
         self._names = f"pal:{project}:names"
         self._file = f"projects/{project}/names.json"
 
-    def give(self, group: SampleId, text: str, now: float, posterior: Posterior) -> None:
+    def give(self, group: SampleId, text: str, now: float, grouping: Grouping) -> None:
         """Call a group so; an empty text takes its name away.
 
         Args:
             group: its id.
             text: one line of at most 60 characters.
             now: seconds since 1970.
-            posterior: what is believed now: other names that have come into this group give way.
+            grouping: what is believed now: other names that have come into this group give way.
 
         Raises:
             NotFoundError: there is no such group.
             InputError: the text is too long, or no plain line.
         """
-        if group not in posterior.groups:
+        if group not in grouping.numbers:
             raise NotFoundError(f"there is no group {group:.20} any more; it may have merged; look at the groups again")
         text = " ".join(text.split())
         if len(text) > LONGEST or not text.isprintable():
             raise InputError(f"{text!r:.80} cannot be a name; expected one line of at most {LONGEST} characters")
         known = self.all()
-        inside = [sample for sample in known if _group(posterior, sample) == group]
+        inside = [sample for sample in known if grouping.group_of(sample) == group]
         with self._redis.pipeline() as pipe:
             if inside:
                 pipe.hdel(self._names, *inside)
@@ -88,12 +88,12 @@ class Names:
                 self._redis.hset(self._names, mapping={s: dump(asdict(n)) for s, n in found.items()})
         return found
 
-    def of(self, posterior: Posterior | None) -> dict[SampleId, str]:
+    def of(self, grouping: Grouping | None) -> dict[SampleId, str]:
         """Group → its name. Where several named groups became one, the name that was given last."""
-        if posterior is None or not posterior.groups:
+        if grouping is None or not grouping.groups:
             return {}
         by_time = sorted(self.all().items(), key=lambda item: (item[1].at, item[0]))
-        placed = ((_group(posterior, sample), name.text) for sample, name in by_time)
+        placed = ((grouping.group_of(sample), name.text) for sample, name in by_time)
         return {group: text for group, text in placed if group is not None}
 
     def _kept(self) -> dict[SampleId, Name]:
@@ -113,11 +113,3 @@ def _load(found: Mapping[str, str], place: str) -> dict[SampleId, Name]:
 
 def _name(record: Record) -> Name:
     return Name(record.text("text"), record.number("at"))
-
-
-def _group(posterior: Posterior, sample: SampleId) -> SampleId | None:
-    """The group in which a sample most probably is; that which it founded counts first."""
-    if sample in posterior.groups:
-        return sample
-    row = posterior.index.get(sample)
-    return None if row is None else posterior.groups[int(posterior.probabilities[row].argmax())]

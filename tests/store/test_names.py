@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.posterior import Posterior
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.stores import Stores
@@ -12,11 +13,12 @@ from pal_backend.store.stores import Stores
 IDS = tuple(f"{n:016x}" for n in range(4))
 
 
-def believed(groups: tuple[int, ...], where: tuple[int, ...]) -> Posterior:
+def believed(groups: tuple[int, ...], where: tuple[int, ...]) -> Grouping:
     """Sample i surely in the group that sample ``groups[where[i]]`` founded."""
     certain = np.eye(len(groups), dtype=np.float32)[list(where)]
     founders = tuple(IDS[k] for k in groups)
-    return Posterior(IDS, founders, certain, np.full(4, -1, np.int32), np.zeros((0, 2), np.int32))
+    alone, cannot = np.full(4, -1, np.int32), np.zeros((0, 2), np.int32)
+    return Grouping.of(Posterior(IDS, founders, certain, alone, cannot))
 
 
 TWO = believed((0, 2), (0, 0, 1, 1))
