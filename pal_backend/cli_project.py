@@ -101,6 +101,7 @@ def init(
     queues = Queues(settings.redis_url)
     queues.ingest(name)
     queues.reconcile(name, "pal init")
+    queues.examine(name)
     if not queues.workers():
         console.print("· no worker runs yet: start one with `python -m worker`", markup=False)
     console.print(f"· {way_in(settings)}", markup=False)

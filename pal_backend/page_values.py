@@ -51,6 +51,9 @@ class ProjectView:
     """What is known about the version in use."""
     training: TrainingView | None
     findings: Sequence[Finding]
+    """Of our own side as it is now, and of Label Studio as a worker last found it."""
+    examined_at: float | None
+    """Seconds since 1970; None if no worker has looked."""
     desk_urls: Mapping[str, str]
 
 

@@ -10,7 +10,7 @@ from pal_backend.core.grouping import Group, Grouping
 from pal_backend.core.vocabulary import Purpose, SampleId, Verdict
 from pal_backend.curve import curve
 from pal_backend.doctor_house import look_around
-from pal_backend.doctor_parts import House
+from pal_backend.doctor_parts import Finding, House
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.page_values import Card, GalleryView, GroupsView, Named, ProjectView, QuestionView, TrainingView
 from pal_backend.queues import Queues
@@ -18,6 +18,7 @@ from pal_backend.status import Status, status_of
 from pal_backend.store.history import Point
 from pal_backend.store.projects import Project
 from pal_backend.store.questions import PostedQuestion
+from pal_backend.store.reports import Report
 from pal_backend.store.stores import Stores
 
 GROUPS_ON_PAGE = 48
@@ -65,6 +66,8 @@ class PageViews:
             self.stores.answers(project).count(),
             self.stores.questions(project).count(),
             self.stores.versions(project).current(),
+            self.stores.names(project).stamp(),
+            self.stores.reports(project).stamp(),
             training,
         )
         return "|".join(map(str, parts))
@@ -87,7 +90,7 @@ class PageViews:
         """
         project = self.stores.projects.get(name)
         status = self._status(project)
-        points = self.stores.history(name).points()
+        points, report = self.stores.history(name).points(), self.stores.reports(name).last()
         stops = _stops(status, points)
         version = None if status.version is None else self.stores.versions(name).describe(status.version)
         revision = self.stores.revisions(name).current()
@@ -102,7 +105,8 @@ class PageViews:
             contradictions=contradictions,
             version=version,
             training=self._training(name),
-            findings=look_around(self.house, project, CHECK_SECONDS),
+            findings=self._findings(project, report),
+            examined_at=None if report is None else report.at,
             desk_urls=_desk_urls(project, self.house.settings.label_studio_url),
         )
 
@@ -171,6 +175,21 @@ class PageViews:
             InputError: no usable name.
         """
         self.stores.names(name).give(group, text, self.clock(), self._grouping(name))
+
+    def examine(self, name: str) -> None:
+        """Let a worker look at everything now.
+
+        Raises:
+            NotFoundError: there is no such project.
+        """
+        self.queues.examine(self.stores.projects.get(name).name)
+
+    def _findings(self, project: Project, report: Report | None) -> list[Finding]:
+        """What can be looked at here and now; the rest as a worker found it."""
+        here = look_around(self.house, project, CHECK_SECONDS)
+        known = {finding.check for finding in here}
+        found = [] if report is None else [Finding(**finding) for finding in report.findings]
+        return here + [finding for finding in found if finding.check not in known]
 
     def _grouping(self, name: str) -> Grouping:
         found = self.stores.revisions(self.stores.projects.get(name).name).grouping()

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
@@ -100,6 +101,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["static"] = static.url
+        self._environment.filters["moment"] = _moment
         self._environment.filters["percent"] = lambda share: f"{percent(share)} %"
 
     def render(self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -208,6 +210,12 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
         views.name_group(project, group, form.get("name", ""))
         return RedirectResponse(f"/projects/{quote(project)}/groups/{quote(group)}", 303, PRIVATE)
 
+    @routes.post("/projects/{project}/examine")
+    def examine(request: Request, project: str, content: body) -> Response:
+        door.lead(request, _form(content).get(TOKEN_FIELD, ""))
+        views.examine(project)
+        return RedirectResponse(f"/projects/{quote(project)}", 303, PRIVATE)
+
 
 def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles) -> None:
     signed_in = [Depends(door.visitor)]
@@ -272,3 +280,8 @@ def _inside(path: str) -> str:
     plain = path.isascii() and path.isprintable() and "\\" not in path and not path.startswith("//")
     ours = not parts.scheme and not parts.netloc and parts.path.startswith("/projects")
     return path if plain and ours else "/projects"
+
+
+def _moment(at: float) -> str:
+    """A time for people, in UTC: the server does not know where they are."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

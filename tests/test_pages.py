@@ -20,6 +20,7 @@ from pal_backend.core.vocabulary import (
     Verdict,
 )
 from pal_backend.door import COOKIE
+from pal_backend.queues import Queues
 from pal_backend.settings import Settings
 from pal_backend.store.history import Point
 from pal_backend.store.stores import Stores
@@ -273,6 +274,18 @@ def test_a_project_that_is_not_there_says_so(web: WebSide) -> None:
     assert "<b>" not in client.get("/projects/%3Cb%3E").text
 
 
+def test_the_health_of_label_studio_is_that_which_a_worker_found(web: WebSide) -> None:
+    """With its time and what mends it; what can be looked at here is looked at now, whatever the worker said then."""
+    old = {"check": "worker-learn", "ok": True, "sentence": "All workers work.", "mend": "", "about": ""}
+    ill = {"check": "clock", "ok": False, "sentence": "The clock is 50 s behind.", "mend": "set it", "about": ""}
+    client = entered(web, "viewer")
+    assert "no worker has looked at Label Studio yet" in client.get(OVERVIEW).text
+    web.stores.reports(PROJECT).put([old, ill], NOW)
+    page = client.get(OVERVIEW).text
+    assert "The clock is 50 s behind." in page and "set it" in page and "2023-11-14 22:13 UTC" in page
+    assert "All workers work." not in page and "No worker serves the queue learn" in page
+
+
 # ---- what a lead may do --------------------------------------------------------------------------------------------------
 
 
@@ -301,3 +314,14 @@ def test_nobody_else_names_one(web: WebSide) -> None:
     assert lead.post(f"{GROUP}/name", data={"token": token, "name": "x" * 61}).status_code == 400
     assert lead.post(f"{GROUPS}/{'0' * 16}/name", data={"token": token, "name": "x"}).status_code == 404
     assert web.stores.names(PROJECT).all() == {}
+
+
+def test_a_lead_lets_a_worker_look_again(web: WebSide) -> None:
+    """One job, however often the button is pressed; viewers have no button."""
+    lead, viewer = entered(web, "lead"), entered(web, "viewer")
+    assert "Look again" in lead.get(OVERVIEW).text and "Look again" not in viewer.get(OVERVIEW).text
+    for _ in range(2):
+        assert lead.post(f"{OVERVIEW}/examine", data={"token": token_of(lead)}).status_code == 200
+    assert viewer.post(f"{OVERVIEW}/examine", data={"token": token_of(viewer)}).status_code == 403
+    jobs = Queues(web.settings.redis_url).jobs()
+    assert [(job.kind, job.project) for job in jobs] == [("examine", PROJECT)]

@@ -96,6 +96,10 @@ class Names:
         placed = ((grouping.group_of(sample), name.text) for sample, name in by_time)
         return {group: text for group, text in placed if group is not None}
 
+    def stamp(self) -> str:
+        """A text that changes with the names."""
+        return str(sorted(cast("Mapping[str, str]", self._redis.hgetall(self._names)).items()))
+
     def _kept(self) -> dict[SampleId, Name]:
         return _load(cast("Mapping[str, str]", self._redis.hgetall(self._names)), self._names)
 

@@ -15,6 +15,7 @@ from pal_backend.store.logins import Logins
 from pal_backend.store.names import Names
 from pal_backend.store.projects import Projects, check_name
 from pal_backend.store.questions import Questions
+from pal_backend.store.reports import Reports
 from pal_backend.store.revisions import Revisions
 from pal_backend.store.sittings import Sittings
 from pal_backend.store.unfinished import Unfinished
@@ -87,6 +88,10 @@ class Stores:
     def names(self, project: str) -> Names:
         """What people call the groups of a project."""
         return Names(self.redis, self.artefacts, check_name(project))
+
+    def reports(self, project: str) -> Reports:
+        """What the doctor found last about a project."""
+        return Reports(self.redis, check_name(project))
 
     def unfinished(self, project: str) -> Unfinished:
         """The training under way of a project."""
