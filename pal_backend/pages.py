@@ -74,7 +74,8 @@ class PageRoute(APIRoute):
             except AccessError as problem:
                 if problem.status != AccessError.status or request.url.path == "/login":
                     return _problem_page(request, str(problem), problem.status)
-                return RedirectResponse(f"/login?next={quote(request.url.path)}", 303, PRIVATE)
+                goal = quote(request.url.path) if request.method == "GET" else "/projects"
+                return RedirectResponse(f"/login?next={goal}", 303, PRIVATE)
             except PalError as problem:
                 if problem.status >= 500:
                     log.error("%s answers %d: %s", request.url.path, problem.status, problem)

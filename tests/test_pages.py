@@ -77,6 +77,13 @@ def test_nobody_sees_anything_without_signing_in(web: WebSide, path: str) -> Non
     assert not answer.content
 
 
+def test_an_act_without_signing_in_is_not_gone_on_to(web: WebSide) -> None:
+    """A form's address is no page: after signing in one begins at the projects."""
+    answer = web.client.post(f"{GROUP}/name", data={"name": "x"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/projects")
+    assert web.stores.names(PROJECT).all() == {}
+
+
 def test_before_there_is_a_password_nobody_comes_in(web: WebSide) -> None:
     """A new installation is closed, and the page says which command opens it; an empty password is no way in."""
     assert "pal password" in web.client.get("/login").text
