@@ -6,8 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
 from starlette.testclient import TestClient
 
+from pal_backend.core.paying import Effort, Person
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.vocabulary import (
     Annotation,
@@ -187,6 +191,35 @@ def test_the_overview_shows_what_the_status_says(web: WebSide) -> None:
     assert re.search(rf'data-number="groups">{status.groups}<', page)
     assert "python -m worker --queue learn" in page
     assert all(desk.name in page for desk in status.desks)
+
+
+def test_a_project_that_has_nothing_yet_is_shown_as_such(settings: Settings, stores: Stores, tmp_path: Path) -> None:
+    """Before the pool was taken in every page says what is missing, and none fails."""
+    client = entered(WebSide(settings, stores, tmp_path / "pool"), "lead")
+    pages = {path: client.get(path) for path in ("/projects", OVERVIEW, GROUPS, QUESTIONS)}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "No groups yet" in pages[GROUPS].text and "No question waits" in pages[QUESTIONS].text
+    assert "There is no model version yet" in pages[OVERVIEW].text and "Nobody has answered yet" in pages[OVERVIEW].text
+    assert client.get(GROUP).status_code == 404
+    answer = client.post(f"{GROUP}/name", data={"token": token_of(client), "name": "x"})
+    assert answer.status_code == 404 and "no groups yet" in answer.text
+
+
+def test_people_contradictions_and_a_training_are_shown(web: WebSide) -> None:
+    """Who answered, how well and how fast; what contradicts itself; how far a training has come."""
+    person = Person("7", 120, 0.043, {QuestionKind.PAIR: 3.14})
+    web.revision([0] * 7 + [1] * 5, contradictions=[[SAMPLES[0], SAMPLES[9]]], effort=Effort({}, (person,)))
+    queues = Queues(web.settings.redis_url)
+    job = Job.fetch(
+        queues.train(PROJECT, 1), connection=Redis.from_url(web.settings.redis_url), serializer=JSONSerializer
+    )
+    job.meta.update({"doing": "training", "epoch": 3, "of": 12, "loss": 1.5})
+    job.save_meta()
+    page = entered(web, "viewer").get(OVERVIEW).text
+    assert re.search(r"<tr><td>7</td>.*120.*4 %.*3\.1.*—", page, re.DOTALL)
+    assert re.search(r'data-number="contradictions">1<', page)
+    assert page.count(f"/pictures/{SAMPLES[9]}") == 1
+    assert "Training queued · 25 %" in page and "loss 1.5" in page and "Training" not in page.split("h-model")[0]
 
 
 def test_the_curve_is_drawn_from_the_history(web: WebSide) -> None:

@@ -104,8 +104,11 @@ class WebSide:
         versions.write(Version(name, SAMPLES, features, "given", 0, "", {}), None, [])
         versions.make_current(name, versions.current())
 
-    def revision(self, groups: Sequence[int], quality: Quality | None = None) -> None:
-        """Publish a posterior under which sample i is surely in group ``groups[i]``; the version comes first."""
+    def revision(self, groups: Sequence[int], quality: Quality | None = None, **more: Any) -> None:
+        """Publish a posterior under which sample i is surely in group ``groups[i]``; the version comes first.
+
+        ``more`` goes into the revision: contradictions, effort...
+        """
         names = tuple(SAMPLES[list(groups).index(k)] for k in range(max(groups) + 1))
         certain = np.eye(len(names), dtype=np.float32)[list(groups)]
         alone, cannot = np.full(len(SAMPLES), -1, np.int32), np.zeros((0, 2), np.int32)
@@ -114,7 +117,10 @@ class WebSide:
         assert lease is not None
         revisions = self.stores.revisions(PROJECT)
         revisions.publish(
-            posterior, version="v0000", answers=0, contradictions=[], lease=lease, now=NOW, latencies=[1.0]
+            posterior,
+            **{"version": "v0000", "answers": 0, "contradictions": [], "latencies": [1.0], **more},
+            lease=lease,
+            now=NOW,
         )
         self.stores.sittings(PROJECT).release(lease)
 
