@@ -7,7 +7,7 @@ instead of ``version.json``; run again with the same arguments it goes on there,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from pal_backend.core.learning.retraining import metrics_of, retrain
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.recipes import recipe
+from pal_backend.core.recipes import pretext_of, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import Given
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.material import material_of
+from pal_backend.pretexts import difficulty_for
 from pal_backend.simulation import Annotator, answered
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import load_lines
@@ -96,6 +97,7 @@ class Reporter:
     reading: Callable[[int, int], None] = lambda done, of: None
     asking: Callable[[int, int], None] = lambda done, of: None
     epoch: Callable[[dict[str, Any]], None] = lambda state: None
+    pretext: Callable[[dict[str, Any]], None] = lambda state: None
 
 
 def train_folder(
@@ -133,6 +135,11 @@ def train_folder(
         ) from None
     version, accepted = _judged(trained, space, annotations, settings, choice)
     if not trained.stopped:
+        pretext = pretext_of(choice.recipe, "")
+        losses = difficulty_for(
+            pretext, None, folder.ids, folder.images, seed=wanted.seed, device=wanted.device, progress=reporter.pretext
+        )
+        version = replace(version, difficulty=losses, metrics={**version.metrics, "pretext": pretext})
         place.finish(version, trained, annotations)
     return Outcome(
         version=version,

@@ -1,4 +1,4 @@
-"""Ways to train: which loss, which neighbours, which views, with what weights. Values only; nothing here imports torch."""
+"""The table of recipes: loss, prior, batch, and the way of asking that fits. Values only; nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -69,6 +69,9 @@ class Recipe:
         temperature: of SimCLR.
         repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
             (VICReg).
+        asking: the strategy that fits; ``--strategy`` decides.
+        pretext: the task whose losses order the samples, a name in ``core.learning.pretext.TASKS``; "" for none.
+        differs: what differs from the paper, for a person; docs/recipes tells more.
     """
 
     name: str
@@ -85,14 +88,21 @@ class Recipe:
     learning_rate: float = 2e-3
     temperature: float = 0.5
     repulsion: float = 2.0
+    asking: str = "gain"
+    pretext: str = ""
+    differs: str = ""
 
 
+_GRAPH = 'similarity comes from answers and prior neighbours too, and a "different" weighs more'
+_NEIGHBOURS = "neighbours are symmetric and weighed by how often answers confirm them; a sample is never its own"
+_PLACED = "chosen samples are placed by pairs, and the groups are found on the way"
 _GUIDED = Shares(components=0.25, prior=0.40, cannot=0.05)
 _ALL = (
     Recipe(
         name="simclr",
         about="SimCLR on views, answers and the neighbours of the version in use: the safe choice.",
         source="Chen et al. 2020 (arXiv 2002.05709), Eq. 1, with the graph of Cabannes et al. 2023 (arXiv 2303.15256)",
+        differs=f"{_GRAPH}; milder views without mirroring",
     ),
     Recipe(
         name="vicreg",
@@ -101,6 +111,7 @@ _ALL = (
         objective="vicreg",
         repulsion=1.0,
         importance=True,
+        differs="a hinge pushes apart what is different; statistics are those of the uniform part of a batch",
     ),
     Recipe(
         name="spectral",
@@ -109,6 +120,7 @@ _ALL = (
         objective="vicreg2",
         normalised=True,
         importance=True,
+        differs="a network learns it in batches, where PAL's study solves it in closed form; components weigh alike",
     ),
     Recipe(
         name="scl",
@@ -117,6 +129,7 @@ _ALL = (
         objective="scl",
         normalised=True,
         importance=True,
+        differs="the graph is signed and answered; the paper's holds views alone",
     ),
     Recipe(
         name="gps-simclr",
@@ -125,6 +138,7 @@ _ALL = (
         prior=1.0,
         temperature=0.2,
         shares=_GUIDED,
+        differs=_NEIGHBOURS,
     ),
     Recipe(
         name="gps-autoencoder",
@@ -134,6 +148,7 @@ _ALL = (
         prior=1.0,
         temperature=0.2,
         shares=_GUIDED,
+        differs=f"{_NEIGHBOURS}; the autoencoder is convolutional and narrow",
     ),
     Recipe(
         name="gps-vicreg",
@@ -144,6 +159,31 @@ _ALL = (
         repulsion=1.0,
         shares=_GUIDED,
         importance=True,
+        differs=_NEIGHBOURS,
+    ),
+    Recipe(
+        name="pt4al",
+        about="simclr, with a rotation pretext whose losses say in which order samples are asked about.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        asking="pt4al",
+        pretext="rotation",
+        differs=f"{_PLACED}; losses are ordered as numbers; features come from simclr, no classifier is trained",
+    ),
+    Recipe(
+        name="pt4al-views",
+        about="pt4al where every rotation is as good as another: how far apart two views of a sample lie.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        asking="pt4al",
+        pretext="view-alignment",
+        differs=f"{_PLACED}; the pretext task is ours",
+    ),
+    Recipe(
+        name="pt4al-patches",
+        about="pt4al where every rotation is as good as another: how badly masked patches are restored.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        asking="pt4al",
+        pretext="masked-patches",
+        differs=f"{_PLACED}; the pretext task is ours",
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
@@ -160,3 +200,34 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r:.60}; expected one of: {', '.join(RECIPES)}; choose one of them")
     return RECIPES[name]
+
+
+PRETEXT = "rotation"
+"""Of strategies that order samples by a pretext loss, where the recipe names no other task."""
+ORDERED = frozenset({"pt4al", "pt4al-easiest"})
+"""Strategies that order samples by a pretext loss."""
+
+
+def pretext_of(recipe_name: str, strategy: str) -> str:
+    """The pretext task that a recipe or a strategy asks for, by name; "" if neither does.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    return recipe(recipe_name).pretext or (PRETEXT if strategy in ORDERED else "")
+
+
+def cells(of: Recipe) -> dict[str, str]:
+    """A recipe in the words of the table: loss, prior, batch, asking. ``pal recipes`` and docs/recipes show them."""
+    rule, shares = of.neighbours, of.shares
+    temperature = f", τ {of.temperature:g}" if of.objective == "simclr" else ""
+    space = "version in use" if rule.space == "version" else rule.space
+    prior = "none" if rule.space == "none" else f"{space}, weight {of.prior:g}"
+    parts = {"components": shares.components, "neighbours": shares.prior, "different": shares.cannot}
+    asking = of.asking + (f", {of.pretext}" if of.pretext else "")
+    return {
+        "loss": f"{of.objective}{temperature}",
+        "prior": prior,
+        "batch": ", ".join(f"{share:.0%} {part}" for part, share in parts.items() if share) or "uniform",
+        "asking": asking,
+    }
