@@ -4,7 +4,8 @@ FOLDER has a sub-folder for each class; without it torchvision downloads CIFAR-1
 taken). A fifth of the images is held out of everything and scores. For each seed and task:
 
 * *correlation*: Spearman's, between the loss of each sample in the pretext task, learned without labels, and its loss under a
-  classifier that was trained on all labels; over the samples learned from, and over those held out;
+  classifier that was trained on all labels; over the samples learned from, over those held out, and over the means of a
+  hundred equal groups in the order of the pretext loss;
 * *accuracy* of a classifier trained from initial weights on 500 and on 1,000 labels, chosen as PT4AL does, hardest or easiest
   first: ten cycles of 100, the first evenly spaced in the first of ten chunks, each later one the least confident of the next
   chunk by the classifier of the cycle before; beside as many labels at random.
@@ -42,6 +43,7 @@ from pal_backend.core.learning.pretext import TASKS, learn
 from pal_backend.errors import PalError
 
 RANDOM, HARDEST, EASIEST = "random", "hardest first", "easiest first"
+GROUPS = 100
 COUNTS = (500, 1000)
 """Labels at which is scored; the larger one is spent in ten cycles."""
 Ints = NDArray[np.int64]
@@ -83,9 +85,11 @@ class Trial:
             np.bincount(self.labels[stratum == chunk]).max() / max(1, (stratum == chunk).sum())
             for chunk in range(STRATA)
         ]
+        own, others = full.losses(self.images, self.labels), full.losses(self.unseen, self.unseen_labels)
         return {
-            "pool": float(spearmanr(pool, full.losses(self.images, self.labels)).statistic),
-            "held_out": float(spearmanr(unseen, full.losses(self.unseen, self.unseen_labels)).statistic),
+            "pool": float(spearmanr(pool, own).statistic),
+            "held_out": float(spearmanr(unseen, others).statistic),
+            "groups": grouped(pool, own),
             "accuracy_all_labels": full.accuracy(self.unseen, self.unseen_labels),
             "largest_class_share": [round(float(share), 3) for share in shares],
         }
@@ -146,6 +150,12 @@ def run(options: argparse.Namespace, data: LabelledImages, book: Book, tell: Tel
                     losses.both()[0], hardest_first=kind == HARDEST))  # fmt: skip
 
 
+def grouped(pretext: Floats, downstream: Floats) -> float:
+    """Spearman's between place and mean downstream loss of a hundred equal groups in the order of the pretext loss."""
+    groups = np.array_split(downstream[np.argsort(pretext, kind="stable")], GROUPS)
+    return float(spearmanr(np.arange(GROUPS), [group.mean() for group in groups]).statistic)
+
+
 class Losses:
     """Losses of a task, learned when they are first asked for, and kept beside a file if there is one."""
 
@@ -172,7 +182,7 @@ def summary(lines: Sequence[Line]) -> Iterator[Line]:
     random = {line["seed"]: line["found"] for line in lines if line["kind"] == RANDOM}
     for line in dict.fromkeys((line["task"], line["kind"]) for line in lines):
         own = [one for one in lines if (one["task"], one["kind"]) == line]
-        names = ["pool", "held_out"] if line[1] == "correlation" else list(own[0]["found"])
+        names = ["pool", "held_out", "groups"] if line[1] == "correlation" else list(own[0]["found"])
         for name in names:
             values = [one["found"][name] for one in own]
             row = {"task": line[0], "kind": line[1], "figure": name, "mean": float(np.mean(values)),

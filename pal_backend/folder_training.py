@@ -134,12 +134,15 @@ def train_folder(
             "it was begun with; give them again, or another --out"
         ) from None
     version, accepted = _judged(trained, space, annotations, settings, choice)
-    if not trained.stopped:
-        pretext = pretext_of(choice.recipe, "")
+    stopped, pretext = trained.stopped, pretext_of(choice.recipe, "")
+    if pretext and not stopped:
         losses = difficulty_for(
-            pretext, None, folder.ids, folder.images, seed=wanted.seed, device=wanted.device, progress=reporter.pretext
-        )
+            pretext, None, folder.ids, folder.images,
+            seed=wanted.seed, device=wanted.device, progress=reporter.pretext, should_stop=should_stop,
+        )  # fmt: skip
         version = replace(version, difficulty=losses, metrics={**version.metrics, "pretext": pretext})
+        stopped = should_stop()
+    if not stopped:
         place.finish(version, trained, annotations)
     return Outcome(
         version=version,
@@ -147,7 +150,7 @@ def train_folder(
         answers=len(answers),
         unknown=unknown,
         resumed=kept is not None,
-        stopped=trained.stopped,
+        stopped=stopped,
         accepted=accepted,
     )
 

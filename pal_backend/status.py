@@ -56,7 +56,7 @@ class Asks:
         if not self.pretext:
             return self.strategy
         if not self.stands_in:
-            return f"{self.strategy}, by the losses of the pretext task {self.pretext}"
+            return f"{self.strategy}, with the losses of the pretext task {self.pretext} at hand"
         return (
             f"{self.strategy}; the version in use has no losses of the pretext task {self.pretext}, what a PCA of the features "
             "leaves out stands in until the next training"

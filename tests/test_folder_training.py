@@ -169,3 +169,14 @@ def test_a_recipe_with_a_pretext_task_gets_its_losses(wanted: Wanted) -> None:
     found = written(wanted).load()
     assert found.difficulty is not None
     assert (found.difficulty.shape, found.pretext) == ((48,), "masked-patches")
+
+
+def test_a_pretext_task_that_was_stopped_leaves_no_version(wanted: Wanted) -> None:
+    """The same command makes it."""
+    told: list[dict[str, object]] = []
+    asking = replace(wanted, choice=Choice(recipe="pt4al"))
+    outcome = train_folder(asking, Reporter(pretext=told.append), lambda: len(told) == 1)
+    assert outcome.stopped
+    assert not (wanted.out / "version.json").exists()
+    assert not train_folder(asking).stopped
+    assert written(wanted).load().pretext == "rotation"

@@ -37,7 +37,7 @@ def test_it_says_whether_the_losses_of_the_pretext_task_are_there(stores: Stores
     losses = np.arange(len(before.sample_ids), dtype=np.float32)
     versions.write(replace(before, id="v0001", difficulty=losses, metrics={"pretext": "rotation"}), None, [])
     versions.make_current("v0001", "v0000")
-    assert asks(stores, settings) == "pt4al, by the losses of the pretext task rotation"
+    assert asks(stores, settings) == "pt4al, with the losses of the pretext task rotation at hand"
     stores.projects.save(replace(stores.projects.get(NAME), recipe="pt4al-views"))
     assert "no losses of the pretext task view-alignment" in asks(stores, settings)
 

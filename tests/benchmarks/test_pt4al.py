@@ -107,6 +107,15 @@ def test_finished_runs_are_kept_and_not_made_again(
     assert all(words in table for words in ("held_out", "easiest first", "40 labels"))
 
 
+def test_groups_follow_a_weak_trend() -> None:
+    """Means of many samples show it where single samples hardly do."""
+    rng = np.random.default_rng(0)
+    pretext = rng.permutation(8000).astype(np.float32)
+    downstream = (pretext / 8000 + rng.normal(0, 1.5, 8000)).astype(np.float32)
+    assert pt4al.grouped(pretext, downstream) > 0.7
+    assert pt4al.grouped(pretext, -downstream) < -0.7
+
+
 def test_points_above_random_are_those_of_the_same_seed() -> None:
     """Mean of the differences, seed by seed."""
     lines = [
