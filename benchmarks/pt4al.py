@@ -106,10 +106,8 @@ class Trial:
         chosen, scores, model = np.empty(0, np.int64), {}, None
         for cycle in range(STRATA):
             rows = np.flatnonzero(stratum == cycle)
-            if model is None:
-                wanted = evenly(rank, stratum, max(1, len(rows) // each))[rows]
-            else:
-                wanted = model.confidence(self.images[rows])
+            evenly_spaced = evenly(rank, stratum, max(1, len(rows) // each))[rows]
+            wanted = evenly_spaced if model is None else model.confidence(self.images[rows])
             chosen = np.concatenate([chosen, rows[np.argsort(wanted, kind="stable")[:each]]])
             model = self.trained(chosen)
             if len(chosen) in self.counts:
@@ -141,11 +139,12 @@ def run(options: argparse.Namespace, data: LabelledImages, book: Book, tell: Tel
                 book.add(key | {"found": found, "seconds": round(time.process_time() - begun, 1)})
                 tell(f"seed {key['seed']} {task} {kind}: {found}")
 
-        keep(RANDOM, "", trial.at_random)
+        if not options.correlation_only:
+            keep(RANDOM, "", trial.at_random)
         for task in options.tasks:
             losses = Losses(trial, task, data.digest, options.reuse)
             keep("correlation", task, lambda trial=trial, losses=losses: trial.correlation(*losses.both()))
-            for kind in (HARDEST, EASIEST):
+            for kind in () if options.correlation_only else (HARDEST, EASIEST):
                 keep(kind, task, lambda trial=trial, losses=losses, kind=kind: trial.by_losses(
                     losses.both()[0], hardest_first=kind == HARDEST))  # fmt: skip
 
@@ -216,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="0-2")
     parser.add_argument("--pretext-epochs", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=30, help="of a classifier on chosen labels")
+    parser.add_argument("--correlation-only", action="store_true", help="choose nothing")
     parser.add_argument("--reuse", type=Path, help="file of finished runs; those in it are not run again")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)

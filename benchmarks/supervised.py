@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, softmax
 
 from pal_backend.core.learning.backbones import SmallConvNet, initialise
+from pal_backend.core.learning.descent import descend
 from pal_backend.core.learning.model import floats
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.views import MOBY_WEAK, views
@@ -58,19 +59,12 @@ def classifier(
     head = nn.Linear(body.features, classes)
     initialise(head, generator)
     network = nn.Sequential(body, head)
+    noise = torch.Generator().manual_seed(seed + 1)
+
+    def loss(rows: NDArray[np.int64]) -> Tensor:
+        seen = views(floats(torch.from_numpy(images[rows])), MOBY_WEAK, noise)
+        return cross_entropy(network(seen), torch.from_numpy(labels[rows]))
+
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-2)
-    rng, noise = np.random.default_rng(seed), torch.Generator().manual_seed(seed + 1)
-    steps, step = epochs * -(-len(images) // batch), 0
-    for _ in range(epochs):
-        order = rng.permutation(len(images))
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            for group in optimiser.param_groups:
-                group["lr"] = LEARNING_RATE * factor(step / steps)
-            seen = views(floats(torch.from_numpy(images[rows])), MOBY_WEAK, noise)
-            loss = cross_entropy(network(seen), torch.from_numpy(labels[rows]))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            step += 1
+    descend(optimiser, loss, rows=len(images), batch=batch, epochs=epochs, seed=seed, schedule=factor)
     return Classifier(network.eval())

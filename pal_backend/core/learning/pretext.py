@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pal_backend.core.learning.backbones import MakeBackbone, small
+from pal_backend.core.learning.descent import descend
 from pal_backend.core.learning.model import floats
 from pal_backend.core.learning.pretext_tasks import MaskedPatches, Rotation, Task, ViewAlignment
 from pal_backend.core.learning.schedule import factor
@@ -86,27 +87,18 @@ def learn(
     place = torch.device(device)
     module = TASKS[name](images.shape[-1], images.shape[1], backbone, torch.Generator().manual_seed(seed)).to(place)
     task: Task = module  # type: ignore[assignment]
-    optimiser, rng = task.optimiser(), np.random.default_rng(seed)
-    highest = optimiser.param_groups[0]["lr"]
     noise = torch.Generator(place).manual_seed(seed + 1)
-    steps = epochs * -(-len(images) // BATCH)
-    step = 0
-    for number in range(1, epochs + 1):
-        total = 0.0
-        order = rng.permutation(len(images))
-        for start in range(0, len(order), BATCH):
-            if should_stop():
-                return Pretext(task, place, seed)
-            rows = order[start : start + BATCH]
-            for group in optimiser.param_groups:
-                group["lr"] = highest * factor(step / steps)
-            loss = task.loss(_batch(images[rows], place), noise)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total += float(loss.detach()) * len(rows)
-            step += 1
-        progress({"epoch": number, "of": epochs, "loss": total / len(images)})
+    descend(
+        task.optimiser(),
+        lambda rows: task.loss(_batch(images[rows], place), noise),
+        rows=len(images),
+        batch=BATCH,
+        epochs=epochs,
+        seed=seed,
+        schedule=factor,
+        progress=progress,
+        should_stop=should_stop,
+    )
     module.eval()
     return Pretext(task, place, seed)
 
