@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ from benchmarks.questions import numbers, parts
 from benchmarks.questions_tables import console
 from benchmarks.retrain import Book, Line
 from pal_backend.cli import app
-from pal_backend.core.recipes import RECIPES, recipe
+from pal_backend.core.asking.strategies import strategy
+from pal_backend.core.recipes import RECIPES, Recipe, recipe
 from pal_backend.errors import PalError
 
 SYSTEMS = ("simclr", "gps-simclr", "pt4al", "mobyv2al")
@@ -80,30 +82,51 @@ def simulated(folder: Path, key: Line, device: str) -> Line:
     }  # fmt: skip
 
 
+def decisive(of: Recipe) -> str:
+    """What decides a training, as far as it is not the default: words do not, nor do fields that came later."""
+    words = {"name", "about", "source", "differs", "asking"}
+    own = {each.name: getattr(of, each.name) for each in fields(of) if each.name not in words}
+    plain = Recipe("", "", "")
+    return repr({name: value for name, value in own.items() if value != getattr(plain, name)})
+
+
+def with_asking(words: str) -> tuple[str, str]:
+    """The recipe that "NAME" or "NAME:STRATEGY" names, and the strategy, which is that of the table unless given.
+
+    Raises:
+        InputError: there is no such recipe or strategy.
+    """
+    name, _, asking = words.partition(":")
+    asking = asking or recipe(name).asking
+    strategy(asking)
+    return name, asking
+
+
 def run(options: argparse.Namespace, folder: Path, book: Book, tell: Callable[[str], None]) -> list[Line]:
     """All runs asked for, those in the book among them."""
     data, lines = digest(folder), []
     for seed in options.seeds:
-        for name in options.recipes:
+        for words in options.recipes:
+            name, asking = with_asking(words)
             key = {
-                "data": data, "recipe": name, "asking": recipe(name).asking, "how": repr(recipe(name)), "seed": seed,
+                "data": data, "recipe": name, "asking": asking, "how": decisive(recipe(name)), "seed": seed,
                 "answers": sorted(options.answers), "epochs": options.epochs, "side": options.side, "every": options.every,
             }  # fmt: skip
             line = book.find(**key)
             if line is None:
                 line = book.add(key | simulated(folder, key, options.device))
-                tell(f"{name} by {key['asking']}, seed {seed}: {line['points']} in {line['minutes']} min")
+                tell(f"{name} by {asking}, seed {seed}: {line['points']} in {line['minutes']} min")
             lines.append(line)
     return lines
 
 
 def summary(lines: Sequence[Line]) -> Iterator[Line]:
     """For each recipe and number of answers mean and range of ARI and probe, trainings taken into use, and minutes."""
-    for name in dict.fromkeys(line["recipe"] for line in lines):
-        own = [line for line in lines if line["recipe"] == name]
+    for name, asking in dict.fromkeys((line["recipe"], line["asking"]) for line in lines):
+        own = [line for line in lines if (line["recipe"], line["asking"]) == (name, asking)]
         for answers in own[0]["answers"]:
             points = [line["points"][str(answers)] for line in own if str(answers) in line["points"]]
-            row: Line = {"recipe": name, "asking": own[0]["asking"], "answers": answers, "runs": len(points)}
+            row: Line = {"recipe": name, "asking": asking, "answers": answers, "runs": len(points)}
             for figure in FIGURES:
                 values = [point[figure] for point in points]
                 row[figure] = (
@@ -131,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, help="a folder with a sub-folder for each class")
     parser.add_argument("--recipes", type=parts, default=[name for name in SYSTEMS if name in RECIPES],
-                        help=f"of {', '.join(RECIPES)}")  # fmt: skip
+                        help=f"of {', '.join(RECIPES)}; NAME:STRATEGY asks otherwise than the table says")  # fmt: skip
     parser.add_argument("--answers", type=numbers, default=[200, 500], help="at which is scored: 200,500")
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="0-2")
     parser.add_argument("--every", type=int, default=200, help="answers between two trainings")
@@ -143,8 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        for name in options.recipes:
-            recipe(name)
+        for words in options.recipes:
+            with_asking(words)
         with tempfile.TemporaryDirectory() as made:
             folder = options.images or mnist_folder(Path(made))
             lines = run(options, folder, Book(options.reuse), lambda text: print(text, file=sys.stderr, flush=True))

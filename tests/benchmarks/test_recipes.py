@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_runs_are_those_of_the_table_and_are_kept(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each recipe asks by the strategy of its row; a second call prints the same and simulates nothing."""
-    options = ["--images", str(folder), "--reuse", str(tmp_path / "runs.jsonl"), "--recipes", "simclr,pt4al-patches"]
+    """Each recipe asks by the strategy of its row, or by the one named; a second call prints the same and simulates nothing."""
+    options = [
+        "--images",
+        str(folder),
+        "--reuse",
+        str(tmp_path / "runs.jsonl"),
+        "--recipes",
+        "simclr,pt4al-patches:pt4al-easiest",
+    ]
     options += ["--answers", "10,20", "--every", "10", "--epochs", "1", "--side", "12", "--seeds", "0"]
     recipes.main([*options, "--json"])
     first = json.loads(capsys.readouterr().out)
     assert [(line["recipe"], line["asking"]) for line in first["runs"]] == [
         ("simclr", "gain"),
-        ("pt4al-patches", "pt4al"),
+        ("pt4al-patches", "pt4al-easiest"),
     ]
     for line in first["runs"]:
         assert list(line["points"]) == ["10", "20"]
@@ -79,3 +87,12 @@ def test_an_unknown_recipe_is_refused() -> None:
     """With the list of those there are, before anything is read."""
     with pytest.raises(SystemExit, match=r"no recipe 'clip'.*" + ", ".join(RECIPES)):
         recipes.main(["--recipes", "clip", "--images", "nowhere"])
+    with pytest.raises(SystemExit, match="strategy 'best' is not known"):
+        recipes.main(["--recipes", "simclr:best", "--images", "nowhere"])
+
+
+def test_words_do_not_tell_runs_apart() -> None:
+    """What a recipe says of itself may be put better without all runs being made again; its temperature may not."""
+    plain = RECIPES["gps-simclr"]
+    assert recipes.decisive(replace(plain, about="Other words.", differs="little")) == recipes.decisive(plain)
+    assert recipes.decisive(replace(plain, temperature=0.3)) != recipes.decisive(plain)
