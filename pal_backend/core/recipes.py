@@ -56,6 +56,9 @@ class Recipe:
         name: by which projects and commands ask for it.
         about: one sentence for a person.
         source: the paper it follows, with its section.
+        differs: what differs from the paper, for a person; docs/recipes tells more.
+        asking: the strategy that fits; ``--strategy`` decides.
+        pretext: the task whose losses order the samples, a name in ``core.learning.pretext.TASKS``; "" for none.
         objective: the loss, a name in ``core.learning.objectives``: "simclr", "vicreg", "vicreg2" or "scl".
         neighbours: the positives of GPS-SSL.
         augmentation: how far views go, a name in ``core.learning.views.PRESETS``.
@@ -69,14 +72,14 @@ class Recipe:
         temperature: of SimCLR.
         repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
             (VICReg).
-        asking: the strategy that fits; ``--strategy`` decides.
-        pretext: the task whose losses order the samples, a name in ``core.learning.pretext.TASKS``; "" for none.
-        differs: what differs from the paper, for a person; docs/recipes tells more.
     """
 
     name: str
     about: str
     source: str
+    differs: str = ""
+    asking: str = "gain"
+    pretext: str = ""
     objective: str = "simclr"
     neighbours: NeighbourRule = NeighbourRule()
     augmentation: str = "strong"
@@ -88,9 +91,6 @@ class Recipe:
     learning_rate: float = 2e-3
     temperature: float = 0.5
     repulsion: float = 2.0
-    asking: str = "gain"
-    pretext: str = ""
-    differs: str = ""
 
 
 _GRAPH = 'similarity comes from answers and prior neighbours too, and a "different" weighs more'
@@ -108,82 +108,82 @@ _ALL = (
         name="vicreg",
         about="VICReg on the graph: attraction along edges, variance and covariance kept up, a hinge for what is different.",
         source="Bardes et al. 2022 (arXiv 2105.04906), section 4, with the graph of Cabannes et al. 2023",
+        differs="a hinge pushes apart what is different; statistics are those of the uniform part of a batch",
         objective="vicreg",
         repulsion=1.0,
         importance=True,
-        differs="a hinge pushes apart what is different; statistics are those of the uniform part of a batch",
     ),
     Recipe(
         name="spectral",
         about="Squared VICReg, whose optimum is the leading eigenvectors of the signed graph: PAL's own loss.",
         source="Cabannes et al. 2023 (arXiv 2303.15256), on VICReg of Bardes et al. 2022",
+        differs="a network learns it in batches, where PAL's study solves it in closed form; components weigh alike",
         objective="vicreg2",
         normalised=True,
         importance=True,
-        differs="a network learns it in batches, where PAL's study solves it in closed form; components weigh alike",
     ),
     Recipe(
         name="scl",
         about="Spectral contrastive loss on the signed graph; the same optimum as spectral, from pairs instead of covariances.",
         source="HaoChen et al. 2021 (arXiv 2106.04156), section 3.2, with the graph of Cabannes et al. 2023",
+        differs="the graph is signed and answered; the paper's holds views alone",
         objective="scl",
         normalised=True,
         importance=True,
-        differs="the graph is signed and answered; the paper's holds views alone",
-    ),
-    Recipe(
-        name="gps-simclr",
-        about="SimCLR whose positives are prior neighbours as much as views: for pools where strong views mislead.",
-        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
-        prior=1.0,
-        temperature=0.2,
-        shares=_GUIDED,
-        differs=_NEIGHBOURS,
-    ),
-    Recipe(
-        name="gps-autoencoder",
-        about="gps-simclr with neighbours from an autoencoder that is trained on the pool first: no features are needed.",
-        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
-        neighbours=NeighbourRule(space="autoencoder"),
-        prior=1.0,
-        temperature=0.2,
-        shares=_GUIDED,
-        differs=f"{_NEIGHBOURS}; the autoencoder is convolutional and narrow",
-    ),
-    Recipe(
-        name="gps-vicreg",
-        about="VICReg whose positives are prior neighbours as much as views.",
-        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on VICReg",
-        objective="vicreg",
-        prior=1.0,
-        repulsion=1.0,
-        shares=_GUIDED,
-        importance=True,
-        differs=_NEIGHBOURS,
     ),
     Recipe(
         name="pt4al",
         about="simclr, with a rotation pretext whose losses say in which order samples are asked about.",
         source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; losses are ordered as numbers; features come from simclr, no classifier is trained",
         asking="pt4al",
         pretext="rotation",
-        differs=f"{_PLACED}; losses are ordered as numbers; features come from simclr, no classifier is trained",
     ),
     Recipe(
         name="pt4al-views",
         about="pt4al where every rotation is as good as another: how far apart two views of a sample lie.",
         source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; the pretext task is ours",
         asking="pt4al",
         pretext="view-alignment",
-        differs=f"{_PLACED}; the pretext task is ours",
     ),
     Recipe(
         name="pt4al-patches",
         about="pt4al where every rotation is as good as another: how badly masked patches are restored.",
         source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; the pretext task is ours",
         asking="pt4al",
         pretext="masked-patches",
-        differs=f"{_PLACED}; the pretext task is ours",
+    ),
+    Recipe(
+        name="gps-simclr",
+        about="SimCLR whose positives are prior neighbours as much as views: for pools where strong views mislead.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        differs=_NEIGHBOURS,
+        prior=1.0,
+        temperature=0.2,
+        shares=_GUIDED,
+    ),
+    Recipe(
+        name="gps-autoencoder",
+        about="gps-simclr with neighbours from an autoencoder that is trained on the pool first: no features are needed.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        differs=f"{_NEIGHBOURS}; the autoencoder is convolutional and narrow",
+        neighbours=NeighbourRule(space="autoencoder"),
+        prior=1.0,
+        temperature=0.2,
+        shares=_GUIDED,
+    ),
+    Recipe(
+        name="gps-vicreg",
+        about="VICReg whose positives are prior neighbours as much as views.",
+        source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on VICReg",
+        differs=_NEIGHBOURS,
+        objective="vicreg",
+        prior=1.0,
+        repulsion=1.0,
+        shares=_GUIDED,
+        importance=True,
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _ALL})
@@ -204,6 +204,8 @@ def recipe(name: str) -> Recipe:
 
 PRETEXT = "rotation"
 """Of strategies that order samples by a pretext loss, where the recipe names no other task."""
+TEMPERED = frozenset({"simclr", "xclr", "moby"})
+"""Losses with a temperature."""
 ORDERED = frozenset({"pt4al", "pt4al-easiest"})
 """Strategies that order samples by a pretext loss."""
 
@@ -220,7 +222,7 @@ def pretext_of(recipe_name: str, strategy: str) -> str:
 def cells(of: Recipe) -> dict[str, str]:
     """A recipe in the words of the table: loss, prior, batch, asking. ``pal recipes`` and docs/recipes show them."""
     rule, shares = of.neighbours, of.shares
-    temperature = f", τ {of.temperature:g}" if of.objective == "simclr" else ""
+    temperature = f", τ {of.temperature:g}" if of.objective in TEMPERED else ""
     space = "version in use" if rule.space == "version" else rule.space
     prior = "none" if rule.space == "none" else f"{space}, weight {of.prior:g}"
     parts = {"components": shares.components, "neighbours": shares.prior, "different": shares.cannot}

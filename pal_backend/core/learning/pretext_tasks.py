@@ -44,7 +44,7 @@ class Rotation(nn.Module):
 
     .. math:: \ell_i = \frac14 \sum_{r=0}^{3} -\log p(r \mid \mathrm{rot}_{90 r}(x_i))
 
-    Source: Yi et al. 2022 (arXiv 2201.07459), section 3, after Gidaris et al. 2018 (arXiv 1803.07728), Eq. 2
+    Source: Yi et al. 2022 (arXiv 2201.07459), section 3, after Gidaris et al. 2018 (arXiv 1803.07728)
     """
 
     def __init__(self, channels: int, side: int, backbone: MakeBackbone, generator: torch.Generator) -> None:
@@ -76,8 +76,8 @@ class ViewAlignment(nn.Module):
 
     .. math:: \ell_i = \| \hat z_i - \hat z_i' \|^2 = 2 - 2 \hat z_i \cdot \hat z_i'
 
-    Source: Chen et al. 2020 (arXiv 2002.05709), Eq. 1; Wang and Isola 2020 (arXiv 2005.10242), Eq. 4. As a pretext task
-    of PT4AL it is ours.
+    Source: Chen et al. 2020 (arXiv 2002.05709), Eq. 1; the alignment loss of Wang and Isola 2020 (arXiv 2005.10242). As a
+    pretext task of PT4AL it is ours.
     """
 
     def __init__(self, channels: int, side: int, backbone: MakeBackbone, generator: torch.Generator) -> None:
