@@ -55,10 +55,10 @@ class Recipe:
     Args:
         name: by which projects and commands ask for it.
         about: one sentence for a person.
-        source: the paper it follows, with its section.
-        differs: what differs from the paper, for a person; docs/recipes tells more.
+        differs: what differs from ``source``, for a person; docs/recipes tells more.
         asking: the strategy that fits; ``--strategy`` decides.
         pretext: the task whose losses order the samples, a name in ``core.learning.pretext.TASKS``; "" for none.
+        source: the paper it follows, with its section.
         objective: the loss, a name in ``core.learning.objectives``: "simclr", "vicreg", "vicreg2" or "scl".
         neighbours: the positives of GPS-SSL.
         augmentation: how far views go, a name in ``core.learning.views.PRESETS``.
