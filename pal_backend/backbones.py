@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pal_backend.core import plugged
-from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Source
-from pal_backend.core.learning.backbones import MakeBackbone, checked, small
+from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Choice, Source
+from pal_backend.core.learning.backbones import MakeBackbone, checked, given, small
 from pal_backend.errors import ConfigError, InputError, PalError
 from pal_backend.weights import MAX_BYTES, fit, open_checked, read_weights
 
@@ -73,6 +73,17 @@ def backbone(spec: str, weights: Path | None = None, *, limit: int = MAX_BYTES) 
         return built.network
 
     return checked(make, spec)
+
+
+def network_of(choice: Choice) -> MakeBackbone:
+    """What makes the network that a complete choice names.
+
+    Raises:
+        PalError: the backbone or its weights cannot be used.
+    """
+    if BackboneName.parse(choice.backbone).source is Source.FEATURES:
+        return given
+    return backbone(choice.backbone, Path(choice.weights) if choice.weights else None)
 
 
 def known() -> list[str]:

@@ -61,6 +61,9 @@ def train(
     tuning: TuningName = "",
     image_size: Side = 32,
     device: Device = "auto",
+    processes: Annotated[
+        int, typer.Option(min=0, max=64, help="That train together; 0: one for each CUDA device, one without.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train features on a folder of images and answers about them; needs neither Label Studio nor Redis.
@@ -89,6 +92,7 @@ def train(
         seed=seed,
         device=device,
         side=image_size,
+        processes=processes,
     )
     with _stoppable() as should_stop, bars() as progress:
         outcome = train_folder(wanted, _reporter(progress), should_stop)

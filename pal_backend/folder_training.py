@@ -19,7 +19,7 @@ from pal_backend.core.choice import Choice
 from pal_backend.core.learner import Learner
 from pal_backend.core.learning.checkpoint import CheckpointError
 from pal_backend.core.learning.judging import judge
-from pal_backend.core.learning.retraining import metrics_of, retrain
+from pal_backend.core.learning.retraining import metrics_of
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained
 from pal_backend.core.neighbours import Space, build_space
@@ -29,6 +29,7 @@ from pal_backend.coverage import Given
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.material import material_of
 from pal_backend.pretexts import difficulty_for
+from pal_backend.rank_processes import processes_for, retrain_on
 from pal_backend.simulation import Annotator, answered
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import load_lines
@@ -53,6 +54,7 @@ class Wanted:
         simulated: make so many answers from class folders; 0 for none.
         epochs, batch, seed, device: of the training.
         side: of the images the network sees, in pixels.
+        processes: that train together; 0 is one for each CUDA device, and one without.
     """
 
     images: Path
@@ -65,6 +67,7 @@ class Wanted:
     seed: int = 0
     device: str = "auto"
     side: int = 32
+    processes: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def train_folder(
 
     Raises:
         ConflictError: the folder holds a version already, or a checkpoint of another training.
+        UnavailableError: one of several processes died; the last checkpoint is kept.
         PalError: images, answers, recipe, backbone, weights or features cannot be used.
     """
     choice = wanted.choice.check()
@@ -124,8 +128,9 @@ def train_folder(
     unknown = _unknown(answers, folder, wanted.answers)
     kept = place.checkpoint()
     try:
-        trained = retrain(
-            material, space, answers, settings,
+        trained = retrain_on(
+            material, space, annotations, settings,
+            choice=choice, processes=processes_for(wanted.processes, wanted.device, choice),
             progress=reporter.epoch, should_stop=should_stop, checkpoint=kept, keep=place.keep,
         )  # fmt: skip
     except CheckpointError as problem:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.backbones import backbone
+from pal_backend.backbones import network_of
 from pal_backend.core.choice import BackboneName, Choice, Source
-from pal_backend.core.learning.backbones import Tuning, given
+from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.retraining import Material
 from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample
@@ -22,7 +22,6 @@ def material_of(choice: Choice, images: NDArray[np.uint8], samples: Sequence[Poo
     Raises:
         PalError: the backbone, its weights or the file of features cannot be used.
     """
-    name, tuning = BackboneName.parse(choice.backbone), Tuning(choice.tuning)
-    if name.source is Source.FEATURES:
-        return Material(images, given_features(Path(name.name), samples), given, tuning)
-    return Material(images, images, backbone(choice.backbone, Path(choice.weights) if choice.weights else None), tuning)
+    name = BackboneName.parse(choice.backbone)
+    seen = given_features(Path(name.name), samples) if name.source is Source.FEATURES else images
+    return Material(images, seen, network_of(choice), Tuning(choice.tuning))

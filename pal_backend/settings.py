@@ -44,6 +44,8 @@ class Settings:
     """Label Studio's TASK_LOCK_TTL, which its API does not tell: how long a task may stay open in somebody's tab."""
     train_after_answers: int = 200
     train_epochs: int = 30
+    train_processes: int = 0
+    """Processes of one training; 0 is one for each CUDA device, and one without."""
     checkpoint_seconds: int = 20
     """How often a training keeps where it is."""
     reconcile_seconds: int = 180
@@ -176,6 +178,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "task_lock_seconds": ("PAL_TASK_LOCK_SECONDS", _whole(1, 31 * 86_400)),
     "train_after_answers": ("PAL_TRAIN_AFTER_ANSWERS", _whole(1, 1_000_000)),
     "train_epochs": ("PAL_TRAIN_EPOCHS", _whole(1, 10_000)),
+    "train_processes": ("PAL_TRAIN_PROCESSES", _whole(0, 64)),
     "checkpoint_seconds": ("PAL_CHECKPOINT_SECONDS", _whole(0, 86_400)),
     "reconcile_seconds": ("PAL_RECONCILE_SECONDS", _whole(1, 86_400)),
     "idle_seconds": ("PAL_IDLE_SECONDS", _whole(1, 3600)),

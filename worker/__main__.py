@@ -15,8 +15,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,6 +27,7 @@ from rq.serializers import JSONSerializer
 from pal_backend import queues
 from pal_backend.errors import PalError
 from pal_backend.settings import Settings
+from worker.niceness import session_as_nice
 from worker.stopping import die_with_parent
 
 log = logging.getLogger("worker")
@@ -85,9 +84,7 @@ def step_back() -> None:
     """Give way to everything else on the machine: answers and pages first."""
     os.nice(TRAIN_NICENESS)
     os.setsid()
-    with suppress(OSError):
-        # Where Linux shares the processor between sessions, niceness counts only within one; so the session is nice too.
-        Path("/proc/self/autogroup").write_text(str(TRAIN_NICENESS))
+    session_as_nice()
 
 
 class Foreman:

@@ -21,7 +21,7 @@ from pal_backend.core.learning.checkpoint import CheckpointError, pack_prior, un
 from pal_backend.core.learning.judging import Judgement, judge
 from pal_backend.core.learning.positives import positives
 from pal_backend.core.learning.prior import prior_neighbours
-from pal_backend.core.learning.retraining import Material, retrain
+from pal_backend.core.learning.retraining import Material
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained, pick_device
 from pal_backend.core.neighbours import Space, build_space
@@ -32,6 +32,7 @@ from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.material import material_of
 from pal_backend.pool_index import PoolSample, load_images, load_samples
 from pal_backend.pretexts import difficulty_for
+from pal_backend.rank_processes import processes_for, retrain_on
 from pal_backend.store.projects import Project
 from pal_backend.store.unfinished import Start
 from pal_backend.store.version_files import Version
@@ -105,7 +106,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
     """Train on everything but the answered pairs that are held out for judging; go on from a checkpoint if there is one.
 
     Raises:
-        UnavailableError: the worker was stopped; where it was is kept.
+        UnavailableError: the worker was stopped, or one of several processes died; where it was is kept.
         ConflictError: another attempt at this training has begun.
         PalError: the backbone, its weights or the file of features cannot be used.
     """
@@ -116,10 +117,10 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
     prior = _prior(shop, snapshot, material, progress, should_stop)
     progress({"doing": "training"})
     training = partial(
-        retrain,
+        retrain_on,
         material,
         snapshot.space,
-        snapshot.answers,
+        snapshot.annotations,
         TrainingSettings(
             recipe=chosen,
             epochs=settings.train_epochs,
@@ -127,6 +128,8 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
             device=settings.device,
             keep_seconds=settings.checkpoint_seconds,
         ),
+        choice=choice,
+        processes=processes_for(settings.train_processes, settings.device, choice),
         prior=prior,
         progress=progress,
         should_stop=should_stop,

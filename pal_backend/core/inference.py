@@ -38,8 +38,8 @@ BLOCK = 32
 """Columns of Green's function solved at once."""
 TWINS = 1e-3
 """Added to the diagonal of G_LL, relative: nearly identical samples would make it singular."""
-LOOK = 2000
-"""Rows, or up to twice as many, at which the whole pool is looked at, where about is enough."""
+LOOK = 1000
+"""Rows at which the whole pool is looked at, where about is enough."""
 STEPS = 3
 """Steps of a walk that are followed where only the surroundings matter."""
 
@@ -159,8 +159,8 @@ class Answered:
         self._walk = walk
         self._at: dict[int, int] = {}
         self._g: Floats = np.zeros((BLOCK, BLOCK))
-        self.look = slice(None, None, max(1, walk.size // LOOK))
-        self._seen: Float = np.zeros((BLOCK, len(range(walk.size)[self.look])), np.float32)
+        self._look = slice(None, None, max(1, walk.size // LOOK))
+        self._seen: Float = np.zeros((BLOCK, len(range(walk.size)[self._look])), np.float32)
 
     def inverse(self, rows: Sequence[int]) -> Floats:
         """Q = (G_LL)^-1 of these rows, all different, float64 (L, L), in their order."""
@@ -178,15 +178,15 @@ class Answered:
         return np.asarray(half + np.tril(half, -1).T)
 
     def glance(self, rows: Sequence[int], values: Floats) -> Float:
-        """``G_SL v`` at rows S all over the pool (``look``), float32 (S, ...): no solve is needed for it.
+        """``G_SL v`` at about :data:`LOOK` rows S all over the pool, float32 (S,): no solve is needed for it.
 
         Args:
             rows: L rows whose :meth:`inverse` was asked for.
-            values: float64 (L,) or (L, K).
+            values: float64 (L,).
         """
-        weights = np.zeros((len(self._at), *values.shape[1:]), np.float32)
+        weights = np.zeros(len(self._at), np.float32)
         weights[[self._at[row] for row in rows]] = values
-        return np.asarray(self._seen[: len(weights)].T @ weights, np.float32)
+        return np.asarray(weights @ self._seen[: len(weights)], np.float32)
 
     def _meet(self, rows: Sequence[int]) -> None:
         have, size = len(self._at), len(self._at) + len(rows)
@@ -196,7 +196,7 @@ class Answered:
             self._seen = np.pad(self._seen, ((0, more), (0, 0)))
         self._at.update(zip(rows, range(have, size), strict=True))
         whole = self._walk.columns(rows)
-        self._seen[have:size] = whole[self.look].T
+        self._seen[have:size] = whole[self._look].T
         columns = whole[list(self._at)].astype(np.float64)
         # of the two values of one entry the later row's column gives it, so that G_LL does not tell in which blocks it grew
         columns[have:] = np.triu(columns[have:]) + np.triu(columns[have:], 1).T
@@ -224,8 +224,8 @@ def without_itself(q: Floats, targets: Floats) -> Floats:
     return np.asarray(targets - (q @ targets) / np.diag(q)[:, None])
 
 
-def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats) -> Float:
+def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, tolerance: float = TOLERANCE) -> Float:
     """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``A F = Q Y``, one sparse solve."""
     b = np.zeros((walk.size, targets.shape[1]), np.float32)
     b[rows] = q @ targets
-    return walk.solve(b)
+    return walk.solve(b, tolerance)

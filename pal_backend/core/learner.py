@@ -75,7 +75,7 @@ class Learner:
         """Groups, and beliefs with "none of them" as the last column."""
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
-            self._seams = seams(self._space, self._graph, self._beliefs, self._known)
+            self._seams = seams(self._space, self._graph, self._beliefs)
             found = self._beliefs
             self._calibration = fit_calibration(
                 found.own[:, :-1], found.probabilities[found.answered, :-1].astype(np.float64)

@@ -72,6 +72,8 @@ class Recipe:
         temperature: of SimCLR.
         repulsion: by how much a "different" counts more than an ordinary negative (SimCLR), or the weight of its hinge
             (VICReg).
+        ranks: whether several processes may train together; one with a state beside the network (a second encoder, a queue)
+            trains on one.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Recipe:
     learning_rate: float = 2e-3
     temperature: float = 0.5
     repulsion: float = 2.0
+    ranks: bool = True
 
 
 _GRAPH = 'similarity comes from answers and prior neighbours too, and a "different" weighs more'

@@ -18,7 +18,7 @@ from scipy.sparse import csgraph
 
 from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.inference import Answered
+from pal_backend.core.inference import ROUGH, spread
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 
@@ -39,15 +39,8 @@ class Seam(NamedTuple):
     stake: float
 
 
-def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answered | None = None) -> list[Seam]:
-    """The most doubtful seams, largest stake first.
-
-    Args:
-        space: where.
-        graph: what the answers say.
-        beliefs: worked out from them.
-        known: Green's function as it was used for that; made anew unless it is given.
-    """
+def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
+    """The most doubtful seams, largest stake first."""
     q = beliefs.precision
     answered = beliefs.answered[: len(q)]  # rows answered since everything was last worked out have no ties yet
     if not len(answered):
@@ -67,26 +60,19 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answere
             elsewhere = np.delete(to_groups, k, axis=1)
             found += _cuts(k, inside, ties, elsewhere=elsewhere, mass=here, evidence=said, dials=beliefs.dials)
     found = sorted(found, key=lambda cut: -cut.stake)[:LOOKED]
-    if known is None:
-        known = Answered(space.walk)
-        known.inverse(answered.tolist())
-    return sorted(_staked(known, beliefs, answered, found), key=lambda seam: -seam.stake)[:KEPT]
+    return sorted(_staked(space, beliefs, answered, found), key=lambda seam: -seam.stake)[:KEPT]
 
 
-def _staked(known: Answered, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
-    """With the samples that would go with the smaller side: those at which more walks end there than at the rest, counted
-    at some all over the pool.
-    """
+def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
+    """With the samples that would go with the smaller side: those at which more walks end there than at the rest."""
     if not found:
         return []
     targets = np.zeros((len(answered), len(found)))
     for n, cut in enumerate(found):
         targets[cut.side, n] = beliefs.field[answered[cut.side], cut.group]
     group = np.asarray([cut.group for cut in found])
-    field, probabilities = beliefs.field[known.look], beliefs.probabilities[known.look]
-    leads = 2.0 * known.glance(answered.tolist(), beliefs.precision @ targets) > field[:, group]
-    samples = np.einsum("nc,nc->c", leads, probabilities[:, group], dtype=np.float64)
-    samples *= len(beliefs.field) / len(field)
+    leads = 2.0 * spread(space.walk, answered, beliefs.precision, targets, ROUGH) > beliefs.field[:, group]
+    samples = np.einsum("nc,nc->c", leads, beliefs.probabilities[:, group], dtype=np.float64)
     out = []
     for cut, gone in zip(found, samples.tolist(), strict=True):
         sides = answered[cut.side], answered[cut.rest]

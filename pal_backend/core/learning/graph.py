@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learning.closure import Closure, closure
-from pal_backend.core.neighbours import Space
 from pal_backend.core.recipes import DEFAULT, Recipe
 from pal_backend.core.vocabulary import Answer, Pair
+
+if TYPE_CHECKING:  # what only trains need not wait for scikit-learn
+    from pal_backend.core.neighbours import Space
 
 Ints = NDArray[np.int64]
 

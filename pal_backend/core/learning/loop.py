@@ -30,6 +30,7 @@ from pal_backend.core.learning.model import Model, features_of, floats
 from pal_backend.core.learning.norms import statistics_of, take_over
 from pal_backend.core.learning.objectives import GraphBatch, objective
 from pal_backend.core.learning.precision import has_bfloat16, layout
+from pal_backend.core.learning.ranks import ALONE, Ranks, add_up_gradients, anyone, gathered, part_of
 from pal_backend.core.learning.relations import edges_of
 from pal_backend.core.learning.schedule import factor
 from pal_backend.core.learning.settings import TrainingSettings
@@ -80,6 +81,7 @@ class Run:
     narrow: bool
     """Whether the network computes in bfloat16."""
     refreshed: bool = False
+    ranks: Ranks = ALONE
 
     @classmethod
     def start(
@@ -93,6 +95,7 @@ class Run:
         tuning: Tuning,
         positives: Positives | None,
         warm_start: bytes | None,
+        ranks: Ranks = ALONE,
     ) -> Run:
         """Before the first step."""
         initial = torch.Generator().manual_seed(settings.seed)
@@ -117,6 +120,7 @@ class Run:
             place=Place(plan=dict(rng.bit_generator.state), warm=warm),
             digest=_digest(images, graph, replace(settings, narrow=narrow), model),
             narrow=narrow,
+            ranks=ranks,
         )
 
     def epoch(self, should_stop: Callable[[], bool], keep: Callable[[], None]) -> dict[str, Any] | None:
@@ -124,7 +128,7 @@ class Run:
         place, started, shown = self.place, time.perf_counter(), 0
         batches = self._plan()
         while place.batch < len(batches):
-            if should_stop():
+            if anyone(should_stop(), self.ranks):
                 return None
             self._step(batches[place.batch])
             shown += len(batches[place.batch].nodes) * VIEWS
@@ -147,7 +151,9 @@ class Run:
         every = settings.recipe.neighbours.refresh
         due = every and place.epoch and place.epoch % every == 0
         if self.positives is not None and due and place.batch == 0:
-            self.graph = self.graph.with_prior(self.positives(features_of(self.model, self.images).numpy()))
+            self.graph = self.graph.with_prior(
+                self.positives(features_of(self.model, self.images, ranks=self.ranks).numpy())
+            )
             self.refreshed = True
         self.rng.bit_generator.state = place.plan
         batches = list(epoch(self.graph, settings.batch, self.rng, settings.recipe.shares))
@@ -159,40 +165,48 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * factor(place.step / place.steps)
         self.model.train()
-        seen = self._seen(drawn.nodes)
+        count = VIEWS * len(drawn.nodes)
         uniform = torch.cat([torch.arange(drawn.uniform) + view * len(drawn.nodes) for view in range(VIEWS)]).to(device)
+        own = part_of(len(drawn.nodes), drawn.uniform, VIEWS, self.ranks)
+        rows = own.rows.to(device)
+        seen = self._seen(drawn.nodes, rows)
         with (
             self._own_randomness(),
-            statistics_of(self.model, uniform),
+            statistics_of(self.model, own.uniform.to(device), self.ranks),
             torch.autocast(device.type, torch.bfloat16, enabled=self.narrow),
         ):
             embeddings = self.model(seen)
+        Z = gathered(embeddings.float(), rows, count, self.ranks)
         edges = edges_of(self.graph, drawn, VIEWS, importance=recipe.importance)
-        rows, columns, weights = (torch.from_numpy(part).to(device) for part in edges)
-        terms = objective(recipe.objective)(embeddings.float(), GraphBatch(rows, columns, weights, uniform), recipe)
+        i, j, weights = (torch.from_numpy(part).to(device) for part in edges)
+        terms = objective(recipe.objective)(Z, GraphBatch(i, j, weights, uniform), recipe)
         self.optimiser.zero_grad(set_to_none=True)
         terms.loss.backward()  # type: ignore[no-untyped-call]
+        add_up_gradients(self.model.learning(), self.ranks)
         self.optimiser.step()
         place.step += 1
         for name, value in terms._asdict().items():
             place.sums[name] = place.sums.get(name, 0.0) + float(value.detach())
-        positives = float((edges.weights > 0).sum()) / len(seen)
+        positives = float((edges.weights > 0).sum()) / count
         place.sums["positives"] = place.sums.get("positives", 0.0) + positives
 
-    def _seen(self, nodes: NDArray[np.int64]) -> Tensor:
-        """Views of samples, all first views before all second ones."""
-        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)])
+    def _seen(self, nodes: NDArray[np.int64], rows: Tensor) -> Tensor:
+        """Views of samples, of all first views before all second ones those of ``rows``."""
+        batch = floats(self.images[torch.from_numpy(nodes).to(self.images.device)[rows % len(nodes)]])
         if batch.ndim == 2:  # features made elsewhere: there is nothing to draw views of
-            return batch.repeat(VIEWS, 1)
-        drawn = views(batch.repeat(VIEWS, 1, 1, 1), PRESETS[self.settings.recipe.augmentation], self.noise)
+            return batch
+        augmentation = PRESETS[self.settings.recipe.augmentation]
+        drawn = views(
+            batch, augmentation, self.noise, of=VIEWS * len(nodes), rows=rows if self.ranks.size > 1 else None
+        )
         return drawn.contiguous(memory_format=layout(drawn.device))
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
-        """Dropout draws from torch's global state and from nowhere else: for this step it follows from seed and step."""
+        """Dropout draws from torch's global state and from nowhere else: for this step it follows from seed, step and rank."""
         device = self.images.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(self.settings.seed * 1_000_003 + self.place.step)
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.place.step + (self.ranks.rank << 55))
             yield
 
     def checkpoint(self) -> bytes:

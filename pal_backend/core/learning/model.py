@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pal_backend.core.learning.backbones import Backbone, MakeBackbone, Projector, Tuning
+from pal_backend.core.learning.ranks import ALONE, Ranks, gathered
 
 FORMAT = "pal-weights-2"
 """Written into the weights."""
@@ -85,10 +86,15 @@ class Model(nn.Module):
 
 
 @torch.inference_mode()
-def features_of(model: Model, images: Tensor, block: int = 1024) -> Tensor:
-    """What a model makes of uint8 images (N, S, S, C), float32 (N, D) on the CPU, each column as it comes."""
+def features_of(model: Model, images: Tensor, block: int = 1024, ranks: Ranks = ALONE) -> Tensor:
+    """What a model makes of uint8 images (N, S, S, C), float32 (N, D) on the CPU, each column as it comes.
+
+    Several processes share the images out, and all have the same features of all of them in the end.
+    """
     model.eval()
-    return torch.cat([model.features(floats(part)).float().cpu() for part in torch.split(images, block)])
+    own = images[ranks.rank :: ranks.size]
+    found = torch.cat([model.features(floats(part)).float().cpu() for part in torch.split(own, block)])
+    return gathered(found, torch.arange(ranks.rank, len(images), ranks.size), len(images), ranks)
 
 
 def floats(images: Tensor) -> Tensor:
@@ -98,13 +104,13 @@ def floats(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float().div(255.0)
 
 
-def pack(model: Model, images: Tensor) -> tuple[bytes, NDArray[np.float32]]:
+def pack(model: Model, images: Tensor, ranks: Ranks = ALONE) -> tuple[bytes, NDArray[np.float32]]:
     """A trained model as a safetensors file, and the scaled features of the images it was trained on.
 
     Each column of the features has mean 0 and standard deviation 1 over those images: a network's own scales are
     accidental, and distances would follow its few strongest columns. The scales are kept with the weights.
     """
-    features = features_of(model, images)
+    features = features_of(model, images, ranks=ranks)
     centre, scale = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-6
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     about = {"format": FORMAT, "images": list(images.shape[1:]), "tuning": str(model.tuning)}

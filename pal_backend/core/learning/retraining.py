@@ -13,8 +13,9 @@ from scipy import sparse
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learner import Learner
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
-from pal_backend.core.learning.graph import NEIGHBOURS, build_training_graph, strongest
+from pal_backend.core.learning.graph import NEIGHBOURS, TrainingGraph, build_training_graph, strongest
 from pal_backend.core.learning.judging import Judgement, for_training
+from pal_backend.core.learning.loop import Positives
 from pal_backend.core.learning.positives import positives
 from pal_backend.core.learning.prior import prior_neighbours
 from pal_backend.core.learning.settings import TrainingSettings
@@ -68,22 +69,57 @@ def retrain(
         InputError: the recipe names a space or a loss that is not there.
         ValueError: the checkpoint belongs to another training.
     """
-    rule, known = settings.recipe.neighbours, for_training(answers)
-    learner = _learned(space, known)
-    near = _prior(rule, material, space, settings) if prior is None else prior
+    known = for_training(answers)
+    learner = learned(space, known)
     return train(
         material.seen,
-        build_training_graph(space, known, prior=believed(near, learner), recipe=settings.recipe),
+        graph_of(material, learner, known, settings, prior),
         settings,
         backbone=material.backbone,
         tuning=material.tuning,
-        positives=(lambda features: believed(positives(features, rule), learner)) if rule.refresh else None,
+        positives=renewed(learner, settings),
         progress=progress,
         should_stop=should_stop,
         warm_start=warm_start,
         checkpoint=checkpoint,
         keep=keep,
     )
+
+
+def learned(space: Space, known: Iterable[Answer]) -> Learner:
+    """A learner in a space, with the answers of :func:`~pal_backend.core.learning.judging.for_training`."""
+    learner = Learner(space)
+    learner.set_answers(known)
+    return learner
+
+
+def graph_of(
+    material: Material,
+    learner: Learner,
+    known: Iterable[Answer],
+    settings: TrainingSettings,
+    prior: sparse.csr_array | None = None,
+) -> TrainingGraph:
+    """The graph to train on.
+
+    Args:
+        material: images and network.
+        learner: that has learned them.
+        known: the answers to train on.
+        settings: with the recipe.
+        prior: neighbours, float32 (N, N), by the recipe's rule, where somebody has worked them out already.
+
+    Raises:
+        InputError: the recipe names a space that is not there.
+    """
+    near = _prior(settings.recipe.neighbours, material, learner.space, settings) if prior is None else prior
+    return build_training_graph(learner.space, known, prior=believed(near, learner), recipe=settings.recipe)
+
+
+def renewed(learner: Learner, settings: TrainingSettings) -> Positives | None:
+    """What takes prior neighbours anew from features, (N, D), where the recipe wants it."""
+    rule = settings.recipe.neighbours
+    return (lambda features: believed(positives(features, rule), learner)) if rule.refresh else None
 
 
 def believed(prior: sparse.csr_array, learner: Learner) -> sparse.csr_array:
@@ -105,12 +141,6 @@ def believed(prior: sparse.csr_array, learner: Learner) -> sparse.csr_array:
     p = posterior.probability_same(rows, columns)
     weights = (edges.data * np.minimum(1.0, p / p.mean())).astype(np.float32)
     return sparse.csr_array((weights, (rows, columns)), shape=prior.shape)
-
-
-def _learned(space: Space, answers: Iterable[Answer]) -> Learner:
-    learner = Learner(space)
-    learner.set_answers(answers)
-    return learner
 
 
 def _prior(rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:

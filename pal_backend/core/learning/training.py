@@ -15,7 +15,9 @@ from pal_backend.core.learning import model
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning, small
 from pal_backend.core.learning.graph import TrainingGraph
 from pal_backend.core.learning.loop import Positives, Run
+from pal_backend.core.learning.ranks import ALONE, Ranks, check_alike
 from pal_backend.core.learning.settings import TrainingSettings
+from pal_backend.errors import InputError
 
 Report = Callable[[dict[str, Any]], None]
 KEEP_SHARE = 0.05
@@ -65,6 +67,7 @@ def train(
     warm_start: bytes | None = None,
     checkpoint: bytes | None = None,
     keep: Callable[[bytes], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train on ``images``, uint8 (N, S, S, C), row by row the samples of ``graph``.
 
@@ -83,17 +86,25 @@ def train(
         warm_start: weights of an earlier training; not used if they are of another shape.
         checkpoint: what ``keep`` was given by a training with the same arguments; it goes on there.
         keep: takes a checkpoint (a safetensors file) from time to time.
+        ranks: the processes that train together, each of which is called with the same arguments; only the first needs
+            ``progress`` and ``keep``, and a checkpoint of theirs is the same whatever their number.
 
     Raises:
+        InputError: the recipe is one for a single process, or batches are too small for so many.
+        UnavailableError: the processes do not begin with the same.
         ValueError: images and graph are of different sizes.
         CheckpointError: the checkpoint is damaged or belongs to another training.
     """
     if len(images) != graph.size:
         raise ValueError(f"{len(images)} images do not fit a graph of {graph.size} samples")
+    if ranks.size > 1 and not settings.recipe.ranks:
+        raise InputError(f"the recipe {settings.recipe.name} trains on one process, found {ranks.size}; start one")
     run = Run.start(
         images, graph, settings, pick_device(settings.device),
         backbone=backbone, tuning=tuning, positives=positives, warm_start=warm_start,
+        ranks=ranks,
     )  # fmt: skip
+    check_alike(run.digest, ranks)
     if checkpoint is not None:
         run.resume(checkpoint)
     keeper = _Keeper(run, keep, settings.keep_seconds)
@@ -106,7 +117,7 @@ def train(
             stopped = True
             break
         progress({"epoch": run.place.epoch, "of": of, **state, "precision": run.graph.precision})
-    weights, features = model.pack(run.model, run.images)
+    weights, features = model.pack(run.model, run.images, ranks)
     return Trained(
         weights=weights,
         features=features,

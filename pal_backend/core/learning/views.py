@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -102,41 +103,66 @@ _RATIO = math.log(4 / 3)
 _BLUR = (0.1, 2.0)
 
 
-def views(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+class _Draws(NamedTuple):
+    """Random numbers for each of ``of`` images, of which those of ``rows`` are needed; None is all."""
+
+    generator: torch.Generator
+    of: int
+    rows: Tensor | None
+
+    def columns(self, columns: int) -> Tensor:
+        """Draws in [-1, 1], (columns, B)."""
+        drawn = torch.rand(columns, self.of, device=self.generator.device, generator=self.generator)
+        return (drawn if self.rows is None else drawn.index_select(1, self.rows)).mul(2.0).sub(1.0)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Draws in [0, 1), (B, *shape)."""
+        return self.own(torch.rand(self.of, *shape, device=self.generator.device, generator=self.generator))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Normal draws, (B, *shape)."""
+        return self.own(torch.randn(self.of, *shape, device=self.generator.device, generator=self.generator))
+
+    def own(self, drawn: Tensor) -> Tensor:
+        """What is needed of something drawn for each image."""
+        return drawn if self.rows is None else drawn.index_select(0, self.rows)
+
+
+def views(
+    images: Tensor,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    *,
+    of: int | None = None,
+    rows: Tensor | None = None,
+) -> Tensor:
     """One random view of each image.
 
     Args:
         images: float (B, C, S, S) in [0, 1], C 1 or 3.
         augmentation: how far to go.
         generator: on the device of the images.
+        of, rows: where the images are a part of a batch, how many that has and which rows they are, int64 (B,): their
+            views are those that they have in a call with the whole batch, and the generator ends up in the same state.
 
     Returns:
         float (B, C, S, S) in [0, 1]. What comes in from outside the image repeats its edge.
     """
+    draws = _Draws(generator, len(images) if of is None else of, rows)
     if augmentation.moves:
-        grid = _grid(images, augmentation, generator)
+        grid = _grid(images, augmentation, draws)
         images = grid_sample(images, grid, padding_mode="border", align_corners=False)
     elif augmentation.mirror:
-        flipped = _chosen(len(images), 0.5, images, generator)
+        flipped = draws.uniform() < 0.5
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
     if augmentation.recolours:
-        images = _recoloured(images, augmentation, generator).clamp(0.0, 1.0)
-    return _blurred(images, augmentation.blur, generator) if augmentation.blur else images
+        images = _recoloured(images, augmentation, draws).clamp(0.0, 1.0)
+    return _blurred(images, augmentation.blur, draws) if augmentation.blur else images
 
 
-def _uniform(count: int, columns: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Draws in [-1, 1], (columns, count)."""
-    return torch.rand(columns, count, device=like.device, generator=generator).mul(2.0).sub(1.0)
-
-
-def _chosen(count: int, probability: float, like: Tensor, generator: torch.Generator) -> Tensor:
-    """Each with a probability, bool (count,)."""
-    return torch.rand(count, device=like.device, generator=generator) < probability
-
-
-def _grid(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+def _grid(images: Tensor, augmentation: Augmentation, draws: _Draws) -> Tensor:
     """Where each pixel of the view comes from, (B, S, S, 2)."""
-    draw = _uniform(len(images), 7, images, generator)
+    draw = draws.columns(7)
     angle = draw[0] * math.radians(augmentation.rotation)
     low, high = augmentation.scale
     zoom = (low + high) / 2 + draw[1] * (high - low) / 2
@@ -150,23 +176,23 @@ def _grid(images: Tensor, augmentation: Augmentation, generator: torch.Generator
         pixel = 2.0 / images.shape[-1]
         shift = torch.round(shift / pixel) * pixel
     if augmentation.crop != (1.0, 1.0):
-        width, height, place = _crop(images, augmentation.crop, generator)
+        width, height, place = _crop(augmentation.crop, draws)
         across, down, shift = across * width, down * height, shift + place
     a, b = cos * across, (cos * shear - sin) * down
     c, d = sin * across, (sin * shear + cos) * down
     theta = torch.stack([a, b, shift[0], c, d, shift[1]], dim=1).view(-1, 2, 3)
     grid = affine_grid(theta, list(images.shape), align_corners=False)
     if augmentation.warp:
-        coarse = torch.rand(len(images), 2, 4, 4, device=images.device, generator=generator).mul(2.0).sub(1.0)
+        coarse = draws.uniform(2, 4, 4).mul(2.0).sub(1.0)
         fine = _bicubic(4, images.shape[-1], images.device)
         field = (fine @ coarse @ fine.T).permute(0, 2, 3, 1)
         grid = grid + field * (2.0 * augmentation.warp)
     return grid
 
 
-def _crop(images: Tensor, area: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _crop(area: tuple[float, float], draws: _Draws) -> tuple[Tensor, Tensor, Tensor]:
     """A random resized crop of each image: width and height (B,) as shares of the image, its middle (2, B) in half-widths."""
-    draw = _uniform(len(images), 4, images, generator)
+    draw = draws.columns(4)
     low, high = area
     kept = (low + high) / 2 + draw[0] * (high - low) / 2
     ratio = torch.exp(draw[1] * _RATIO)
@@ -184,25 +210,24 @@ def _bicubic(coarse: int, fine: int, device: torch.device) -> Tensor:
     return interpolate(unit, size=(fine, 1), mode="bicubic", align_corners=True)[0, :, :, 0].T
 
 
-def _recoloured(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+def _recoloured(images: Tensor, augmentation: Augmentation, draws: _Draws) -> Tensor:
     """Exposure, contrast, brightness and noise, and for colour images saturation and hue: one affine colour map for each
     image.
     """
-    count, channels = images.shape[:2]
-    draw = _uniform(count, 6, images, generator)
+    draw = draws.columns(6)
     if augmentation.jitter < 1.0:
-        draw = draw * _chosen(count, augmentation.jitter, images, generator)
+        draw = draw * (draws.uniform() < augmentation.jitter)
     exposure = (1.0 + draw[5] * augmentation.exposure).view(-1, 1, 1, 1)
     contrast = (1.0 + draw[0] * augmentation.contrast).view(-1, 1, 1, 1) * exposure
     offset = (draw[1] * augmentation.brightness).view(-1, 1, 1, 1)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    if channels == 3 and (augmentation.saturation or augmentation.hue or augmentation.grey):
-        dropped = _chosen(count, augmentation.grey, images, generator)
+    if images.shape[1] == 3 and (augmentation.saturation or augmentation.hue or augmentation.grey):
+        dropped = draws.uniform() < augmentation.grey
         images = torch.einsum("bij,bjyx->biyx", _colour_matrices(draw[2:4], dropped, augmentation), images)
     images = images * contrast + (mean * (exposure - contrast) + offset)
     if augmentation.noise:
-        amount = torch.rand(count, 1, 1, 1, device=images.device, generator=generator) * augmentation.noise
-        images = images + torch.randn(images.shape, device=images.device, generator=generator) * amount
+        amount = draws.uniform(1, 1, 1) * augmentation.noise
+        images = images + draws.normal(*images.shape[1:]) * amount
     return images
 
 
@@ -222,12 +247,15 @@ def _colour_matrices(draw: Tensor, dropped: Tensor, augmentation: Augmentation) 
     return (s * eye + (1.0 - s) * luma) @ turn
 
 
-def _blurred(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def _blurred(images: Tensor, probability: float, draws: _Draws) -> Tensor:
     """Some of the images under a Gaussian of their own width: two products with a matrix that mixes rows, or columns."""
     side = images.shape[-1]
-    rows = _chosen(len(images), probability, images, generator).nonzero().squeeze(1)
+    chosen = draws._replace(rows=None).uniform() < probability
     low, high = (sigma * side / 32 for sigma in _BLUR)
-    sigma = low + (high - low) * torch.rand(len(rows), device=images.device, generator=generator)
+    every = torch.zeros(draws.of, device=images.device)
+    every[chosen] = torch.rand(int(chosen.sum()), device=images.device, generator=draws.generator)
+    rows = draws.own(chosen).nonzero().squeeze(1)
+    sigma = low + (high - low) * draws.own(every).index_select(0, rows)
     places = torch.arange(side, device=images.device)
     distance = (places[:, None] - places[None, :]).square()
     mix = torch.exp(-distance / (2.0 * sigma.square().view(-1, 1, 1)))

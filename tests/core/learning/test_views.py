@@ -70,6 +70,17 @@ def test_the_same_seed_gives_the_same_views() -> None:
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_part_of_a_batch_gets_the_views_it_has_in_the_whole(name: str) -> None:
+    """To the last bit, and the generator goes on from the same place."""
+    images, rows = smooth(3, 20), torch.arange(1, 20, 3)
+    first, second = generator(3), generator(3)
+    whole = views(images, PRESETS[name], first)
+    part = views(images[rows], PRESETS[name], second, of=20, rows=rows)
+    assert torch.equal(part, whole[rows])
+    assert torch.equal(first.get_state(), second.get_state())
+
+
 def test_our_presets_never_mirror_and_mirroring_flips_half() -> None:
     """An image that rises to the right always does, unless mirroring is asked for."""
 
