@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -10,8 +13,12 @@ from fastapi import FastAPI
 from pal_backend.app import create_app
 from pal_backend.choosing import Operator
 from pal_backend.credentials import Credentials
+from pal_backend.doctor_parts import House
+from pal_backend.door import Door
 from pal_backend.gate import Gate
 from pal_backend.media import MediaFiles, MediaLinks
+from pal_backend.page_views import PageViews
+from pal_backend.pages import page_routes
 from pal_backend.queues import Queues
 from pal_backend.service import Service
 from pal_backend.settings import Settings
@@ -20,6 +27,8 @@ from pal_backend.store.stores import Stores
 
 REDIS_SECONDS = 2.0
 """Longest wait for one reply of Redis: Label Studio gives up on a webhook after 1 second, so a worker's patience is no use."""
+FORM_BYTES = 64_000
+"""Largest form of a page; whoever signs in has shown no credential yet."""
 SHUTDOWN_SECONDS = 5
 """How long requests under way may take to end when the server is stopped."""
 
@@ -41,14 +50,28 @@ def build_service(settings: Settings) -> Service:
     )
 
 
-def build_app(settings: Settings) -> FastAPI:
-    """The ASGI app that these settings name.
+def build_app(settings: Settings, closing: Callable[[], bool] = lambda: False) -> FastAPI:
+    """The ASGI app that these settings name: Label Studio's protocol and the team's pages.
+
+    Args:
+        settings: of this process.
+        closing: whether the server is about to end.
 
     Raises:
         ConfigError: a setting or the file of secrets cannot be used.
     """
-    gate = Gate(Credentials.load_or_create(settings), settings.max_body_bytes)
-    return create_app(build_service(settings), gate, time.time)
+    credentials = Credentials.load_or_create(settings)
+    gate = Gate(credentials, settings.max_body_bytes)
+    app = create_app(build_service(settings), gate, time.time)
+    stores = Stores.open(settings, timeout_s=REDIS_SECONDS)
+    queues = Queues(connect(settings.redis_url, text=False, timeout_s=REDIS_SECONDS))
+    house = House(settings=settings, credentials=credentials, stores=stores, queues=queues, clock=time.time)
+    views = PageViews(stores, queues, Operator.of(settings, credentials), house, time.time)
+    # Read at each request: a new password counts at once.
+    door = Door(lambda: Credentials.kept(settings), stores.logins, secure=settings.public.startswith("https://"))
+    forms = Gate(credentials, FORM_BYTES)
+    app.include_router(page_routes(views, door, forms, MediaFiles(stores.artefacts, time.monotonic), closing))
+    return app
 
 
 def app_from_environment() -> FastAPI:
@@ -58,8 +81,9 @@ def app_from_environment() -> FastAPI:
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, in this process."""
+    closing = threading.Event()
     config = uvicorn.Config(
-        build_app(settings),
+        build_app(settings, closing.is_set),
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level.lower(),
@@ -70,4 +94,17 @@ def serve(settings: Settings) -> None:
         lifespan="off",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    uvicorn.Server(config).run()
+    _Server(config, closing).run()
+
+
+class _Server(uvicorn.Server):
+    """Tells live pages that it is about to end: they would keep it from ending."""
+
+    def __init__(self, config: uvicorn.Config, closing: threading.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self._closing.set()
+        super().handle_exit(sig, frame)

@@ -1,8 +1,9 @@
-"""``pal demo`` and ``pal serve``: the commands that keep processes running."""
+"""``pal demo`` and ``pal serve``, which keep processes running, and ``pal password``, which lets people in."""
 
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -51,14 +52,42 @@ def demo(
 
 
 def serve() -> None:
-    """Run the web process: Label Studio's ML backend protocol.
+    """Run the web process: Label Studio's ML backend protocol, and the team's pages.
 
     Example:  PORT=9090 pal serve
     """
+    import sys
+
     from pal_backend import bootstrap
     from pal_backend.settings import Settings
+    from pal_backend.team import way_in
 
-    bootstrap.serve(Settings.from_env())
+    settings = Settings.from_env()
+    print(way_in(settings), file=sys.stderr)
+    bootstrap.serve(settings)
 
 
-COMMANDS = (demo, serve)
+class Who(StrEnum):
+    """Whose password."""
+
+    LEAD = "lead"
+    VIEWER = "viewer"
+
+
+def password(
+    who: Annotated[Who, typer.Argument(help="lead (sees and acts) or viewer (sees).")] = Who.LEAD,
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Make none: nobody comes in by this role.")] = False,
+) -> None:
+    """Make a new password for the team's pages and print it, this once; the old one and its sessions end at once.
+
+    Example:  pal password viewer
+    """
+    from pal_backend.settings import Settings
+    from pal_backend.team import change_password
+
+    made = change_password(Settings.from_env(), str(who), remove=remove)
+    print(made if made is not None else f"no {who} comes in any more")
+
+
+COMMANDS = (demo, serve, password)

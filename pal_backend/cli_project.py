@@ -78,6 +78,7 @@ def init(
     from pal_backend.queues import Queues
     from pal_backend.settings import Settings
     from pal_backend.store.stores import Stores
+    from pal_backend.team import way_in
 
     if strategy is not None:
         from pal_backend.core.asking.strategies import strategy as named
@@ -100,8 +101,10 @@ def init(
     queues = Queues(settings.redis_url)
     queues.ingest(name)
     queues.reconcile(name, "pal init")
+    queues.examine(name)
     if not queues.workers():
         console.print("· no worker runs yet: start one with `python -m worker`", markup=False)
+    console.print(f"· {way_in(settings)}", markup=False)
     console.print("· open this page and press Label All Tasks:", markup=False)
     print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data")
 

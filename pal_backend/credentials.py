@@ -26,6 +26,11 @@ class Credentials:
     media_key: str = field(default="", repr=False)
     demo_password: str = field(default="", repr=False)
     """Password of the Label Studio account that `pal demo` makes; empty elsewhere."""
+    session_key: str = field(default="", repr=False)
+    """Seals the cookies of people who look at our pages."""
+    lead_password: str = field(default="", repr=False)
+    """As :func:`pal_backend.passwords.hashed` gives it; empty: nobody comes in as a lead."""
+    viewer_password: str = field(default="", repr=False)
 
     @classmethod
     def load_or_create(cls, settings: Settings) -> Credentials:
@@ -40,6 +45,7 @@ class Credentials:
             basic_auth_password=kept.basic_auth_password or secrets.token_urlsafe(24),
             webhook_secret=kept.webhook_secret or secrets.token_urlsafe(24),
             media_key=kept.media_key or secrets.token_hex(32),
+            session_key=kept.session_key or secrets.token_hex(32),
         )
         if whole != kept:
             whole.save(settings)

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from queue import Empty, SimpleQueue
-from threading import Thread
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import httpx
-from redis.exceptions import RedisError
 
 from pal_backend import doctor_browser, doctor_desks, doctor_house, doctor_label_studio
 from pal_backend.credentials import FILE, Credentials
-from pal_backend.doctor_scene import Check, Outcome, Scene, unknown
-from pal_backend.errors import PalError, UnavailableError
+from pal_backend.doctor_parts import Check, Finding, look
+from pal_backend.doctor_scene import Scene
+from pal_backend.errors import UnavailableError
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores
@@ -31,24 +29,9 @@ CHECK_SECONDS = 20.0
 """Longest time one check may take, whatever it waits for."""
 REDIS_SECONDS = 3.0
 
-OF_THE_HOUSE = (*doctor_house.CHECKS, *doctor_label_studio.CHECKS, *doctor_browser.CHECKS)
-OF_A_PROJECT = doctor_house.PROJECT_CHECKS
-OF_A_DESK = (*doctor_desks.CHECKS, *doctor_browser.DESK_CHECKS)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    ``ok`` is None where it cannot be known; ``sentence`` says what was found, ``mend`` the setting or command that mends
-    just that (empty when nothing is to be done); ``about`` is a project, a project/desk, or empty.
-    """
-
-    check: str
-    ok: bool | None
-    sentence: str
-    mend: str = ""
-    about: str = ""
+OF_THE_HOUSE: tuple[Check[Scene], ...] = (*doctor_house.CHECKS, *doctor_label_studio.CHECKS, *doctor_browser.CHECKS)
+OF_A_PROJECT: tuple[Check[Scene], ...] = doctor_house.PROJECT_CHECKS
+OF_A_DESK: tuple[Check[Scene], ...] = (*doctor_desks.CHECKS, *doctor_browser.DESK_CHECKS)
 
 
 def examine(settings: Settings, name: str | None = None) -> list[Finding]:
@@ -84,16 +67,16 @@ def diagnose(
         check_seconds: longest time one check may take.
     """
     scene = Scene.open(settings, credentials, stores, clock, transport)
-    house = _look(OF_THE_HOUSE, scene, "", {}, check_seconds)
+    house = look(OF_THE_HOUSE, scene, "", {}, check_seconds)
     findings = list(house)
     came_out = {finding.check: finding.ok for finding in house}
     for project in projects:
-        found = _look(OF_A_PROJECT, scene.at(project), project.name, came_out, check_seconds)
+        found = look(OF_A_PROJECT, scene.at(project), project.name, came_out, check_seconds)
         findings += found
         for desk in project.desks:
             if not desk.retired:
                 about = f"{project.name}/{desk.name}"
-                findings += _look(OF_A_DESK, scene.at(project, desk), about, came_out, check_seconds)
+                findings += look(OF_A_DESK, scene.at_desk(project, desk), about, came_out, check_seconds)
     return findings
 
 
@@ -105,49 +88,6 @@ def failed(findings: Sequence[Finding]) -> bool:
 def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """The findings as one JSON object: ``ok`` (nothing is wrong) and the list."""
     return {"ok": not failed(findings), "findings": [asdict(finding) for finding in findings]}
-
-
-def _look(
-    checks: Sequence[Check], scene: Scene, about: str, came_out: Mapping[str, bool | None], seconds: float
-) -> list[Finding]:
-    """Make these checks in order. ``came_out`` holds those made before, on which some of these depend."""
-    known = dict(came_out)
-    findings = []
-    for check in checks:
-        missing = next((name for name in check.needs if known.get(name) is not True), None)
-        if missing is not None:
-            outcome = unknown(f"{check.name} was not looked at, because {missing} did not come out well.")
-        else:
-            outcome = _within(seconds, check, scene)
-        known[check.name] = outcome.ok
-        findings.append(Finding(check.name, outcome.ok, outcome.sentence, outcome.mend, about))
-    return findings
-
-
-def _within(seconds: float, check: Check, scene: Scene) -> Outcome:
-    """The outcome of a check, or that it took too long; its thread is then left to itself."""
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
-    thread = Thread(target=lambda: outcomes.put(_guarded(check, scene)), name=f"doctor-{check.name}", daemon=True)
-    thread.start()
-    try:
-        return outcomes.get(timeout=seconds)
-    except Empty:
-        return unknown(
-            f"Looking at {check.name} took longer than {seconds:g} s.", "look at it again when less is going on"
-        )
-
-
-def _guarded(check: Check, scene: Scene) -> Outcome:
-    """One failing check must not hide the next, whatever made it fail."""
-    try:
-        return check.look(scene)
-    except PalError as problem:
-        return unknown(f"{check.name} could not be looked at: {problem}.")
-    except (httpx.HTTPError, RedisError, OSError) as problem:
-        return unknown(f"{check.name} could not be looked at: no answer came ({type(problem).__name__}).")
-    except Exception as problem:
-        logger.exception("the check %s failed", check.name)
-        return unknown(f"{check.name} could not be looked at, by a fault of ours ({type(problem).__name__}).")
 
 
 def _credentials(settings: Settings) -> Credentials:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pal_backend.doctor_scene import Check, Outcome, Scene, bad, good, is_loopback, origin, unknown
+from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
+from pal_backend.doctor_scene import Scene, is_loopback, origin
 
 _STYLES = re.compile(r'href="(https?://[^"]+?)/static/')
 _PICTURE = re.compile(r'src="([^"]+)"')

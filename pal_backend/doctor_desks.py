@@ -10,7 +10,8 @@ import httpx
 from label_config import parse
 from pal_backend import label_studio_values as values
 from pal_backend.credentials import WEBHOOK_HEADER
-from pal_backend.doctor_scene import Check, Outcome, Scene, bad, good, unknown
+from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
+from pal_backend.doctor_scene import Scene
 from pal_backend.errors import AccessError, NotFoundError
 from pal_backend.joining import ACTIONS, SAMPLING
 from pal_backend.label_studio_values import RemoteBackend, RemoteProject, RemoteWebhook

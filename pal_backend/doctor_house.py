@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from pal_backend import queues
 from pal_backend.credentials import FILE
-from pal_backend.doctor_scene import Check, Outcome, Scene, bad, good, unknown
+from pal_backend.doctor_parts import Check, Finding, House, Outcome, bad, good, look, unknown
 from pal_backend.errors import UnavailableError
 from pal_backend.store.events import StoredEvent
+from pal_backend.store.projects import Project
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 PATIENCE_SECONDS = 60.0
@@ -25,7 +26,7 @@ WHAT_STOPS = {
 }
 
 
-def home(scene: Scene) -> Outcome:
+def home(scene: House) -> Outcome:
     """The state folder holds secrets: nobody else may read it."""
     folder = scene.settings.home
     secrets_file = folder / FILE
@@ -44,7 +45,7 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def redis(scene: Scene) -> Outcome:
+def redis(scene: House) -> Outcome:
     """Redis answers."""
     try:
         scene.stores.ping()
@@ -61,11 +62,11 @@ def _without_password(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _info(scene: Scene, section: str) -> dict[str, Any]:
+def _info(scene: House, section: str) -> dict[str, Any]:
     return scene.stores.redis.info(section)
 
 
-def redis_append_only(scene: Scene) -> Outcome:
+def redis_append_only(scene: House) -> Outcome:
     """What Redis was told survives its restart."""
     found = _info(scene, "persistence")
     if "aof_enabled" not in found:
@@ -80,7 +81,7 @@ def redis_append_only(scene: Scene) -> Outcome:
     return good("Redis' append-only file is on.")
 
 
-def redis_eviction(scene: Scene) -> Outcome:
+def redis_eviction(scene: House) -> Outcome:
     """Redis throws nothing away when its memory is full."""
     found = _info(scene, "memory")
     policy = str(found.get("maxmemory_policy", "noeviction"))
@@ -92,7 +93,7 @@ def redis_eviction(scene: Scene) -> Outcome:
     return good("Redis throws nothing away.")
 
 
-def failed_jobs(scene: Scene) -> Outcome:
+def failed_jobs(scene: House) -> Outcome:
     """Jobs that failed for good, lately: RQ lists a failure for a week, and later ones may have gone well."""
     since = scene.clock() - FAILURE_SECONDS
     failed = [job for job in scene.queues.jobs() if job.state == "failed" and (job.ended_at or 0.0) >= since]
@@ -106,18 +107,18 @@ def failed_jobs(scene: Scene) -> Outcome:
     )
 
 
-def _worker(queue: str) -> Check:
-    def look(scene: Scene) -> Outcome:
+def _worker(queue: str) -> Check[House]:
+    def serves(scene: House) -> Outcome:
         """Somebody serves the queue."""
         count = sum(queue in worker.queues for worker in scene.queues.workers())
         if count:
             return good(f"{count} worker{'s' if count > 1 else ''} serve{'' if count > 1 else 's'} the queue {queue}.")
         return bad(f"No worker serves the queue {queue}: {WHAT_STOPS[queue]}.", f"python -m worker --queue {queue}")
 
-    return Check(f"worker-{queue}", look, ("redis",))
+    return Check(f"worker-{queue}", serves, ("redis",))
 
 
-def learning(scene: Scene) -> Outcome:
+def learning(scene: House) -> Outcome:
     """Events are folded in soon after they came."""
     assert scene.project is not None
     name = scene.project.name
@@ -138,7 +139,7 @@ def learning(scene: Scene) -> Outcome:
     return bad(f"An event has waited for {age:.0f} s to be learned from; {held}.", mend)
 
 
-def vanished(scene: Scene) -> Outcome:
+def vanished(scene: House) -> Outcome:
     """Annotations that disappeared all at once wait for a person's word."""
     assert scene.project is not None
     held = scene.stores.answers(scene.project.name).held()
@@ -150,7 +151,7 @@ def vanished(scene: Scene) -> Outcome:
     )
 
 
-def version(scene: Scene) -> Outcome:
+def version(scene: House) -> Outcome:
     """There is a model version to ask questions with."""
     assert scene.project is not None
     current = scene.stores.versions(scene.project.name).current()
@@ -175,3 +176,10 @@ PROJECT_CHECKS = (
     Check("learning", learning, ("redis",)),
     Check("vanished", vanished, ("redis",)),
 )
+
+
+def look_around(house: House, project: Project, check_seconds: float) -> list[Finding]:
+    """What can be said of the installation and a project without a call to Label Studio, as the web process may."""
+    found = look(CHECKS, house, "", {}, check_seconds)
+    came_out = {finding.check: finding.ok for finding in found}
+    return found + look(PROJECT_CHECKS, house.at(project), project.name, came_out, check_seconds)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pal_backend.doctor_scene import Check, Outcome, Scene, bad, good, is_loopback, said, unknown
+from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
+from pal_backend.doctor_scene import Scene, is_loopback, said
 from pal_backend.label_studio_errors import BANNED_SUBNETS
 from pal_backend.label_studio_session import token_kind
 from pal_backend.label_studio_values import DRAFTS_FLAG

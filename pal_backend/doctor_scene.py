@@ -1,16 +1,17 @@
-"""What a check of `pal doctor` sees, and what it can say."""
+"""What a check of `pal doctor` sees of Label Studio."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from pal_backend.credentials import Credentials
+from pal_backend.doctor_parts import House
 from pal_backend.label_studio_errors import detail_of, error_for
 from pal_backend.label_studio_session import TokenAuth
 from pal_backend.queues import Queues
@@ -23,60 +24,17 @@ HTTP_SECONDS = 8.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104  compared with, not listened on
 
 
-class Outcome(NamedTuple):
-    """What a check found. ``ok`` is None where it cannot be known; ``mend`` is what mends just that."""
-
-    ok: bool | None
-    sentence: str
-    mend: str = ""
-
-
-def good(sentence: str) -> Outcome:
-    """Nothing to do."""
-    return Outcome(True, sentence)
-
-
-def bad(sentence: str, mend: str) -> Outcome:
-    """Something is wrong, and ``mend`` mends just that."""
-    return Outcome(False, sentence, mend)
-
-
-def unknown(sentence: str, mend: str = "") -> Outcome:
-    """It cannot be known from here."""
-    return Outcome(None, sentence, mend)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing to look at: ``look`` is called unless one of the checks it ``needs`` did not come out well."""
-
-    name: str
-    look: Callable[[Scene], Outcome]
-    needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The installation and, for some checks, one project and one desk of it.
+@dataclass(frozen=True, kw_only=True)
+class Scene(House):
+    """The installation with Label Studio and, for some checks, one project and one desk of it.
 
     Args:
-        settings: of the process that asks; the web process and the workers are taken to have the same.
-        credentials: what we show Label Studio, and what it shows us.
-        stores: Redis and the artefact folder.
-        queues: jobs and who works on them.
-        clock: seconds since the epoch.
         browser: sends no credential, as an annotator's browser fetches pictures.
         label_studio: signed in; without tries over again, since a check wants to see the first failure.
     """
 
-    settings: Settings
-    credentials: Credentials
-    stores: Stores
-    queues: Queues
-    clock: Callable[[], float]
     browser: httpx.Client
     label_studio: httpx.Client
-    project: Project | None = None
     desk: Desk | None = None
     _answers: dict[str, httpx.Response] = field(default_factory=dict, repr=False)
 
@@ -104,8 +62,8 @@ class Scene:
             ),
         )
 
-    def at(self, project: Project, desk: Desk | None = None) -> Scene:
-        """The same, looking at this project and desk. Answers of Label Studio read before are not read again."""
+    def at_desk(self, project: Project, desk: Desk) -> Scene:
+        """The same, looking at this desk. Answers of Label Studio read before are not read again."""
         return replace(self, project=project, desk=desk)
 
     @property

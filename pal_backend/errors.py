@@ -39,6 +39,10 @@ class AccessError(PalError):
     status = 401
     exit_code = 3
 
+    def __init__(self, message: str, *, status: int = 401) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 class NotFoundError(PalError):
     """A project, desk, sample, version or file that is not there."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.vocabulary import SampleId, Verdict
 from pal_backend.errors import InputError
 from pal_backend.pool_index import load_samples
@@ -27,6 +28,8 @@ class Row(NamedTuple):
     """Relative to the pool."""
     group: str
     """Id of the group; empty before there is one."""
+    name: str
+    """What people call the group; empty if nobody named it."""
     confidence: float
     """Probability of the group, 0..1, rounded to four digits."""
     answered: bool
@@ -67,12 +70,15 @@ def export(stores: Stores, project: str, kind: str, out: Path) -> int:
 def _rows(stores: Stores, project: str) -> Iterator[Row]:
     samples = load_samples(stores.artefacts, project)
     posterior = stores.revisions(project).posterior()
-    groups: dict[SampleId, tuple[str, float]] = {}
+    names = {} if posterior is None else stores.names(project).of(Grouping.of(posterior))
+    groups: dict[SampleId, tuple[str, str, float]] = {}
     if posterior is not None and posterior.groups:
         best, probability = posterior.assignment()
         groups = {
-            sample: (posterior.groups[group], round(float(p), 4))
-            for sample, group, p in zip(posterior.sample_ids, best, probability, strict=True)
+            sample: (group, names.get(group, ""), round(float(p), 4))
+            for sample, group, p in zip(
+                posterior.sample_ids, map(posterior.groups.__getitem__, best), probability, strict=True
+            )
         }
     answered = {
         sample
@@ -82,7 +88,7 @@ def _rows(stores: Stores, project: str) -> Iterator[Row]:
         for sample in answer.pair
     }
     files = sorted((path, sample.id) for sample in samples for path in sample.paths)
-    return (Row(sample, path, *groups.get(sample, ("", 0.0)), sample in answered) for path, sample in files)
+    return (Row(sample, path, *groups.get(sample, ("", "", 0.0)), sample in answered) for path, sample in files)
 
 
 def _write_csv(rows: Iterable[Row], file: IO[str]) -> int:
@@ -91,7 +97,7 @@ def _write_csv(rows: Iterable[Row], file: IO[str]) -> int:
     count = 0
     for row in rows:
         answered = "true" if row.answered else "false"
-        writer.writerow((row.sample, _inert(row.path), _inert(row.group), row.confidence, answered))
+        writer.writerow((row.sample, _inert(row.path), _inert(row.group), _inert(row.name), row.confidence, answered))
         count += 1
     return count
 

@@ -48,7 +48,9 @@ TRAIN = "train"
 """Minutes, GPU where there is one."""
 NAMES = (LEARN, DESK, TRAIN)
 
-PATHS = {kind: f"worker.jobs.{kind}" for kind in ("learn", "refill", "reconcile", "train", "ingest", "export")}
+PATHS = {
+    kind: f"worker.jobs.{kind}" for kind in ("learn", "refill", "reconcile", "examine", "train", "ingest", "export")
+}
 """Kind of job → the function that RQ imports."""
 
 HOUR_S, DAY_S = 3600, 86_400
@@ -88,6 +90,7 @@ RULES = {
     "learn": _Rule(LEARN, DAY_S, 60, WAITING),
     "refill": _Rule(DESK, HOUR_S, 300, WAITING, _PATIENT),
     "reconcile": _Rule(DESK, 6 * HOUR_S, HOUR_S, WAITING, _PATIENT),
+    "examine": _Rule(DESK, HOUR_S, 300, WAITING | {"started"}, (60,)),
     "ingest": _Rule(DESK, DAY_S, DAY_S, WAITING | {"started"}),
     "export": _Rule(DESK, 6 * HOUR_S, DAY_S, WAITING | {"started"}),
     # One training at a time: the next one starts from all answers that came meanwhile.
@@ -160,6 +163,10 @@ class Queues:
         return self._once(
             "reconcile", project, "reconcile", f"reconcile-{project}-{secrets.token_hex(6)}", [project, why]
         )
+
+    def examine(self, project: str) -> str:
+        """Let the doctor look at a project; not while that waits or runs."""
+        return self._once("examine", project, "examine", f"examine-{project}", [project])
 
     def train(self, project: str, revision: int, why: str = "") -> str:
         """Train on what is known after ``revision``; not while another training of the project waits or runs."""
@@ -246,10 +253,14 @@ class Queues:
         """One job, or None if it is not known (any more)."""
         return self._job(job_id)
 
+    def training(self, project: str) -> JobStatus | None:
+        """The last training of a project, or None if none was asked for lately."""
+        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
+        return self._job(job_id) if job_id else None
+
     def training_progress(self, project: str) -> str:
         """What the last training of a project is doing, in one line; empty if none was asked for lately."""
-        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
-        found = self._job(job_id) if job_id else None
+        found = self.training(project)
         if found is None:
             return ""
         words = [

@@ -20,7 +20,9 @@ from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.recipes import RECIPES
 from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.credentials import Credentials
 from pal_backend.errors import PalError
+from pal_backend.passwords import matches
 from pal_backend.samples import FolderPool, ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
@@ -30,6 +32,7 @@ from tests.conftest import free_port
 COMMANDS = (
     "demo",
     "serve",
+    "password",
     "init",
     "sync",
     "status",
@@ -349,6 +352,19 @@ def test_demo_refuses_images_that_cannot_be_answered(tmp_path: Path) -> None:
     done = pal("demo", "--home", str(tmp_path / "pal"), "--images", str(tmp_path / "images"), "--answers", "3", *ports)
     assert done.returncode == 2
     assert "one sub-folder for each class" in done.stderr
+
+
+def test_a_password_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
+    """A new one for each call, and none after it was removed; the other role's stays."""
+    settings = Settings(home=tmp_path)
+    env = {"PAL_HOME": str(tmp_path)}
+    lead, viewer = (pal("password", role, env=env).stdout.strip() for role in ("lead", "viewer"))
+    kept = Credentials.kept(settings)
+    assert matches(lead, kept.lead_password) and matches(viewer, kept.viewer_password)
+    assert lead not in (tmp_path / "secrets.json").read_text()
+    assert pal("password", "viewer", "--remove", env=env).returncode == 0
+    kept = Credentials.kept(settings)
+    assert kept.viewer_password == "" and matches(lead, kept.lead_password)
 
 
 def test_ctrl_c_is_not_a_fault(tmp_path: Path) -> None:

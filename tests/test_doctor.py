@@ -29,7 +29,7 @@ from pal_backend.cli import app
 from pal_backend.core.vocabulary import AnnotationKey
 from pal_backend.credentials import FILE, WEBHOOK_HEADER
 from pal_backend.doctor import examine, failed, to_json
-from pal_backend.doctor_scene import Check, Outcome, good
+from pal_backend.doctor_parts import Check, Outcome, good
 from pal_backend.errors import NotFoundError
 from pal_backend.queues import Queues
 from pal_backend.settings import Settings

@@ -80,7 +80,7 @@ def test_one_row_for_each_file_sorted_by_path(pooled: Stores, tmp_path: Path) ->
     assert export(pooled, "p", "jsonl", tmp_path / "out.jsonl") == 5
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
     assert [row["path"] for row in rows] == sorted(COLOURS)
-    assert list(rows[0]) == ["sample", "path", "group", "confidence", "answered"]
+    assert list(rows[0]) == ["sample", "path", "group", "name", "confidence", "answered"]
     by_path = {row["path"]: row for row in rows}
     assert by_path["a.png"]["sample"] == by_path["b/red.png"]["sample"]
     assert by_path["a.png"]["group"] == by_path["b/red.png"]["group"]
@@ -117,6 +117,19 @@ def test_answered_tells_samples_on_which_a_person_took_a_side(pooled: Stores, tm
     export(pooled, "p", "csv", tmp_path / "out.csv")
     answered = {row["path"] for row in rows_of(tmp_path / "out.csv") if row["answered"] == "true"}
     assert answered == {"a.png", "b/red.png", "é\n.png"}
+
+
+def test_names_that_people_gave_go_along(pooled: Stores, tmp_path: Path) -> None:
+    """Beside the group's id, in both formats; a name that a spreadsheet would run is made inert."""
+    first, second = believe(pooled, [[0.9, 0.1], [0.2, 0.7]])
+    grouping = pooled.revisions("p").grouping()
+    assert grouping is not None
+    pooled.names("p").give(first, "=1+1", 1.0, grouping)
+    export(pooled, "p", "csv", tmp_path / "out.csv")
+    assert {row["group"]: row["name"] for row in rows_of(tmp_path / "out.csv")} == {first: "'=1+1", second: "", "": ""}
+    export(pooled, "p", "jsonl", tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {row["name"] for row in rows if row["group"] == first} == {"=1+1"}
 
 
 def test_without_a_revision_groups_are_empty(pooled: Stores, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 
 from pal_backend.bootstrap import build_app, build_service
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.quality import Quality
 from pal_backend.core.vocabulary import Question, QuestionKind
 from pal_backend.credentials import WEBHOOK_HEADER, Credentials
 from pal_backend.pool_index import pool_file, write_lines
@@ -103,16 +104,23 @@ class WebSide:
         versions.write(Version(name, SAMPLES, features, "given", 0, "", {}), None, [])
         versions.make_current(name, versions.current())
 
-    def revision(self, groups: Sequence[int]) -> None:
-        """Publish a posterior under which sample i is surely in group ``groups[i]``; the version comes first."""
+    def revision(self, groups: Sequence[int], quality: Quality | None = None, **more: Any) -> None:
+        """Publish a posterior under which sample i is surely in group ``groups[i]``; the version comes first.
+
+        ``more`` goes into the revision: contradictions, effort...
+        """
         names = tuple(SAMPLES[list(groups).index(k)] for k in range(max(groups) + 1))
         certain = np.eye(len(names), dtype=np.float32)[list(groups)]
-        posterior = Posterior(SAMPLES, names, certain, np.full(len(SAMPLES), -1, np.int32), np.zeros((0, 2), np.int32))
+        alone, cannot = np.full(len(SAMPLES), -1, np.int32), np.zeros((0, 2), np.int32)
+        posterior = Posterior(SAMPLES, names, certain, alone, cannot, quality=quality)
         lease = self.stores.sittings(PROJECT).take("test", 30)
         assert lease is not None
         revisions = self.stores.revisions(PROJECT)
         revisions.publish(
-            posterior, version="v0000", answers=0, contradictions=[], lease=lease, now=NOW, latencies=[1.0]
+            posterior,
+            **{"version": "v0000", "answers": 0, "contradictions": [], "latencies": [1.0], **more},
+            lease=lease,
+            now=NOW,
         )
         self.stores.sittings(PROJECT).release(lease)
 

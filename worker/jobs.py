@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pal_backend import export as exporting
 from pal_backend import queues, samples
 from pal_backend.choosing import settled
 from pal_backend.coverage import cover_pool
+from pal_backend.doctor import diagnose
 from pal_backend.errors import ConflictError, NotFoundError
 from pal_backend.reconcile import Reconciler
 from pal_backend.refill import Refiller
@@ -26,6 +27,9 @@ from worker.sitting import LEASE_SECONDS, Sitting
 from worker.stopping import StopFlag
 
 log = logging.getLogger(__name__)
+
+EXAMINE_SECONDS = 900.0
+"""A report of the doctor older than this is made anew when the next reconcile is due."""
 
 
 def learn(project: str) -> dict[str, Any]:
@@ -62,6 +66,14 @@ def reconcile(project: str, why: str = "") -> dict[str, Any]:
     if report.changed:
         shop.queues.learn(project)
     return report.to_json()
+
+
+def examine(project: str) -> dict[str, Any]:
+    """Let the doctor look, and keep what it finds for those who look at pages."""
+    shop = bootstrap.build()
+    findings = diagnose(shop.settings, shop.credentials, shop.stores, [shop.stores.projects.get(project)])
+    shop.stores.reports(project).put([asdict(finding) for finding in findings], shop.clock())
+    return {"wrong": sum(finding.ok is False for finding in findings)}
 
 
 def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
@@ -118,6 +130,9 @@ def look_after(shop: Workshop, reconcile_too: bool) -> None:
                 shop.queues.learn(project)
             if reconcile_too:
                 shop.queues.reconcile(project, "due")
+                report = shop.stores.reports(project).last()
+                if report is None or shop.clock() - report.at > EXAMINE_SECONDS:
+                    shop.queues.examine(project)
         except (NotFoundError, ConflictError) as problem:
             log.info("%s: %s", project, problem)
 

@@ -15,6 +15,7 @@ from pal_backend.core.neighbours import Space
 from pal_backend.core.solver_space import space_with
 from pal_backend.core.vocabulary import Annotation, AnnotationKey
 from pal_backend.store.events import StoredEvent
+from pal_backend.store.history import Point
 from pal_backend.store.projects import Project
 from pal_backend.store.sittings import Lease
 from pal_backend.store.version_files import Version
@@ -55,6 +56,7 @@ class Sitting:
         self._answers = stores.answers(project.name)
         self._sittings = stores.sittings(project.name)
         self._revisions = stores.revisions(project.name)
+        self._history = stores.history(project.name)
         self._versions = stores.versions(project.name)
         self._agenda = Agenda(project, shop)
         self._efforts = Efforts(project)
@@ -159,10 +161,11 @@ class Sitting:
         posterior = replace(self._learner.posterior(), quality=self._learner.quality())
         contradictions = self._learner.contradictions()
         effort = self._efforts.now(self._learner)
+        annotations, answers = self._answers.count(), self._learner.answers
         self._revisions.publish(
             posterior,
             version=self._version,
-            answers=self._answers.count(),
+            answers=annotations,
             contradictions=[list(pair) for found in contradictions for pair in found.pairs],
             lease=self._lease,
             cursor=self._events.cursor(),
@@ -170,6 +173,8 @@ class Sitting:
             latencies=[self._clock() - received for received in waiting],
             effort=effort,
         )
+        point = Point(annotations, answers, len(posterior.groups), self._version, started)
+        self._history.note(point.judged(posterior.quality))
         self._agenda.plan(self._learner, posterior)
         self._agenda.ask_for_training(posterior)
         self._published_at, self._dirty = self._clock(), False

@@ -112,8 +112,8 @@ class Posterior:
         return cls(
             sample_ids=tuple(sample_ids),
             groups=tuple(header["groups"]),
-            probabilities=arrays["probabilities"].astype(np.float32),
-            components=arrays["components"].astype(np.int32),
+            probabilities=arrays["probabilities"].astype(np.float32, copy=False),
+            components=arrays["components"].astype(np.int32, copy=False),
             cannot=arrays["cannot"].astype(np.int32).reshape(-1, 2),
             slope=float(header["slope"]),
             intercept=float(header["intercept"]),

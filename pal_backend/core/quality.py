@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FARTHEST = 20.0
+"""No forecast goes beyond so many times the answers there are."""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -25,7 +28,7 @@ class Accuracy:
         >>> Accuracy(0.942, 0.897, 0.971, 52).sentence
         'About 94 % of the samples are in the right group (90-97 %, from 52 checks).'
         """
-        low, middle, high = (_percent(value) for value in (self.low, self.estimate, self.high))
+        low, middle, high = (percent(value) for value in (self.low, self.estimate, self.high))
         checks = "1 check" if self.checks == 1 else f"{self.checks} checks"
         return f"About {middle} % of the samples are in the right group ({low}-{high} %, from {checks})."
 
@@ -66,6 +69,38 @@ class Quality:
         worth = "less than 0.1 points" if points < 0.1 else f"about {points} points"
         return f"{self.accuracy.sentence} The next hundred answers should bring {worth}."
 
+    def pays_until(self, answers: int) -> int | None:
+        """Number of answers from which the next hundred bring less than the rule ``worth`` asks for; None if not foreseen.
+
+        Errors are taken to go on falling as ``next_hundred`` has them fall: ``e(T) = e(t) (t / T)^d``, where d follows from
+        ``next_hundred = e(t) (1 - (t / (t + 100))^d)``, as :func:`pal_backend.core.stopping.next_hundred` fits them.
+
+        Args:
+            answers: t, answers held now.
+        """
+        rule = next((verdict for verdict in self.stopping if verdict.name == "worth"), None)
+        if rule is None or self.accuracy is None or self.next_hundred is None or answers < 1:
+            return None
+        if rule.met:
+            return answers
+        error = 1.0 - self.accuracy.estimate
+        if not 0.0 < self.next_hundred < error:
+            return None
+        power = math.log1p(-self.next_hundred / error) / math.log(answers / (answers + 100.0))
+
+        def worth(at: float) -> float:
+            return error * float((answers / at) ** power - (answers / (at + 100.0)) ** power)
+
+        low, high = float(answers), 2.0 * answers
+        while worth(high) >= rule.threshold:
+            low, high = high, 2.0 * high
+            if high > FARTHEST * answers:
+                return None
+        while high - low > 1.0:
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if worth(middle) >= rule.threshold else (low, middle)
+        return math.ceil(high)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
@@ -92,7 +127,7 @@ class Quality:
         )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Whole per cent, but for the last one: nobody takes 99.6 % for all of them."""
     percent = 100.0 * share
     return f"{percent:.1f}" if 99.0 < percent < 99.95 else f"{percent:.0f}"

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from pal_backend import class_folders, recovery, samples
+from pal_backend import class_folders, recovery, samples, team
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.demo import account, hidden_labels, label_studio_process
@@ -172,8 +172,10 @@ class Demo:
                 time.sleep(POLL_SECONDS)
 
     def _show(self, desk: Desk, credentials: Credentials) -> None:
+        team.let_in(self._settings, "lead", credentials.demo_password)
         places = {
             "label here": f"{self._settings.label_studio_url}/projects/{desk.project_id}/data",
+            "watch here": f"{self._settings.public}/projects/{PROJECT}",
             "login": label_studio_process.EMAIL,
             "password": credentials.demo_password,
             "logs": str(self._settings.home / LOGS),
@@ -183,7 +185,9 @@ class Demo:
         table = Table.grid(padding=(0, 2))
         # A link straight into the label stream (?labeling=1) would serve tasks by number, unlocked: until the button was
         # pressed once in a browser, Label Studio 1.23.2 takes its stream for one of the table's.
-        table.add_row("", Text("sign in there and press Label All Tasks"))
+        table.add_row(
+            "", Text("sign in there and press Label All Tasks; the same password opens the page where one watches")
+        )
         for name, place in {**places, "to stop": "Ctrl-C; the next run goes on where this one stopped"}.items():
             table.add_row(name, Text(place))
         self._reporter.console.print(Panel(table, title="PAL for Label Studio", border_style="green", expand=False))

@@ -4,6 +4,7 @@ Keys:
     ``pal:{p}:answers`` hash AnnotationKey → JSON of Annotation: the newest ``updated_at`` wins, a withdrawal removes it.
     ``pal:{p}:tombstones`` hash AnnotationKey → "updated_at question", the newest seen of it: set by a withdrawal, for ever, so that
     a late update does not revive what was deleted.
+    ``pal:{p}:latest`` sorted set of the thousand keys changed last by ``updated_at``, so that looking at them does not read all.
     ``pal:{p}:held`` JSON of :class:`Held`: annotations that vanished all at once and wait for a person's decision.
 
 The state is a function of the set of puts and withdrawals, whatever their order and however often each came.
@@ -54,6 +55,7 @@ for _ = 1, puts do
     local new_time, old_time = time_of(json), old and time_of(old) or -1
     if new_time > old_time or (new_time == old_time and json > old) then
       redis.call('HSET', answers, key, json)
+      redis.call('ZADD', KEYS[4], new_time, key)
       changed[#changed + 1] = key
     end
   end
@@ -64,11 +66,13 @@ for i = at, #ARGV do
   if old then
     redis.call('HSET', tombstones, key, tombstone(old))
     redis.call('HDEL', answers, key)
+    redis.call('ZREM', KEYS[4], key)
     gone[#gone + 1] = key
   else
     redis.call('HSETNX', tombstones, key, '0 ')
   end
 end
+redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1001)
 if ARGV[1] ~= '' then advance(KEYS[3], ARGV[1]) end
 return {changed, gone}
 """
@@ -110,6 +114,7 @@ class Answers:
         self._answers = f"pal:{project}:answers"
         self._tombstones = f"pal:{project}:tombstones"
         self._cursor = Events(redis, project).cursor_key
+        self._latest = f"pal:{project}:latest"
         self._held = f"pal:{project}:held"
 
     def apply(
@@ -143,7 +148,8 @@ class Answers:
             arguments += [str(key), text]
         arguments += [str(key) for key in dict.fromkeys(withdraw)]
         cursor_key = self._cursor if events is None else events.cursor_key
-        reply = self._redis.eval(_APPLY, 3, self._answers, self._tombstones, cursor_key, *arguments)
+        keys = (self._answers, self._tombstones, cursor_key, self._latest)
+        reply = self._redis.eval(_APPLY, 4, *keys, *arguments)
         changed, gone = ([AnnotationKey.parse(key) for key in keys] for keys in cast("list[list[str]]", reply))
         dropped = set(gone)
         return Applied([newest[key][2] for key in changed if key not in dropped], gone)
@@ -164,6 +170,16 @@ class Answers:
         """
         found = cast("dict[str, str]", self._redis.hgetall(self._answers))
         return sorted((self._load(field, text) for field, text in found.items()), key=lambda a: a.key)
+
+    def latest(self, most: int) -> list[Annotation]:
+        """The annotations that were made or changed last, newest first, at most ``most`` (and a thousand).
+
+        Raises:
+            InputError: one of them is malformed; the message names its field.
+        """
+        fields = cast("list[str]", self._redis.zrevrange(self._latest, 0, most - 1))
+        texts = cast("list[str | None]", self._redis.hmget(self._answers, fields)) if fields else []
+        return [self._load(field, text) for field, text in zip(fields, texts, strict=True) if text is not None]
 
     def get(self, key: AnnotationKey) -> Annotation | None:
         """One annotation, or None if it is not kept.

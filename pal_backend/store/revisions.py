@@ -5,21 +5,22 @@ Keys:
     the lease that published it; an older lease is refused.
     ``pal:{p}:latencies`` list of seconds from webhook to revision, newest first, at most 1000.
 
-Artefacts, under ``projects/<p>/revisions/``: a folder for each number (``revision.json``, ``posterior.safetensors``),
-written whole; then the key; then ``CURRENT``, which is read when Redis was lost. The last three are kept.
+Artefacts, under ``projects/<p>/revisions/``: a folder for each number (``revision.json``, ``posterior.safetensors``,
+``grouping.safetensors``), written whole; then the key; then ``CURRENT``, which is read when Redis was lost. The last three are kept.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from threading import Lock
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import safetensors.numpy
 from redis import Redis
 
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.paying import Effort
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import SampleId
@@ -32,6 +33,8 @@ from pal_backend.store.version_files import load_arrays
 from pal_backend.store.versions import Versions
 
 logger = logging.getLogger(__name__)
+
+Loaded = TypeVar("Loaded")
 
 KEPT = 3
 """Revisions whose files stay: a reader may still be at the one before."""
@@ -101,7 +104,8 @@ class Revisions:
         self._folder = f"projects/{project}/revisions"
         self._versions = Versions(redis, artefacts, project)
         self._lock = Lock()
-        self._loaded: tuple[int, Posterior] | None = None
+        self._posterior: tuple[int, Posterior] | None = None
+        self._grouping: tuple[int, Grouping] | None = None
         self._ids: tuple[str, tuple[SampleId, ...]] | None = None
 
     def publish(
@@ -149,7 +153,11 @@ class Revisions:
             effort=effort or Effort(),
         )
         text = dump({**asdict(revision), "effort": effort_fields(revision.effort)})
-        files = {"revision.json": text.encode(), "posterior.safetensors": safetensors.numpy.save(posterior.arrays())}
+        files = {
+            "revision.json": text.encode(),
+            "posterior.safetensors": safetensors.numpy.save(posterior.arrays()),
+            "grouping.safetensors": safetensors.numpy.save(Grouping.of(posterior).arrays()),
+        }
         self._artefacts.write_folder(f"{self._folder}/{revision.number}", files)
         self._commit(revision, text, lease, latencies)
         return revision
@@ -191,14 +199,22 @@ class Revisions:
             NotFoundError: its files are not there.
             InputError: its files are malformed; the message names the file.
         """
+        found = self._posterior = self._latest(self._posterior, self._read_posterior)
+        return None if found is None else found[1]
+
+    def grouping(self) -> Grouping | None:
+        """The groups of the latest revision, or None before there is one; like :meth:`posterior`, but quick to read."""
+        found = self._grouping = self._latest(self._grouping, self._read_grouping)
+        return None if found is None else found[1]
+
+    def _latest(self, kept: tuple[int, Loaded] | None, read: Callable[[int], Loaded]) -> tuple[int, Loaded] | None:
         for attempt in range(READ_ATTEMPTS):
-            number = self._number()
-            loaded = self._loaded
-            if number is None or (loaded is not None and loaded[0] == number):
-                return None if number is None or loaded is None else loaded[1]
+            number = self.number()
+            if number is None or (kept is not None and kept[0] == number):
+                return None if number is None else kept
             try:
                 with self._lock:
-                    return self._read(number)
+                    return number, read(number)
             except NotFoundError:
                 if attempt == READ_ATTEMPTS - 1:
                     raise
@@ -209,22 +225,37 @@ class Revisions:
         """Seconds from webhook to revision of the last 1000 answers, newest first."""
         return [float(text) for text in self._redis.lrange(self._latencies, 0, -1)]
 
-    def _read(self, number: int) -> Posterior:
-        if self._loaded is not None and self._loaded[0] == number:
-            return self._loaded[1]
-        folder = f"{self._folder}/{number}"
-        about = _load(Record(self._artefacts.read(f"{folder}/revision.json"), f"{folder}/revision.json"))
+    def _read_posterior(self, number: int) -> Posterior:
+        if self._posterior is not None and self._posterior[0] == number:
+            return self._posterior[1]
+        about, ids = self._about(number)
+        path = f"{self._folder}/{number}/posterior.safetensors"
+        try:
+            return Posterior.load(ids, about.posterior, load_arrays(self._artefacts.read(path), path))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise _unfit(path, problem) from None
+
+    def _read_grouping(self, number: int) -> Grouping:
+        if self._grouping is not None and self._grouping[0] == number:
+            return self._grouping[1]
+        about, ids = self._about(number)
+        path = f"{self._folder}/{number}/grouping.safetensors"
+        if not self._artefacts.exists(path):  # an earlier release published it
+            return Grouping.of(self._read_posterior(number))
+        try:
+            return Grouping.load(ids, tuple(about.posterior["groups"]), load_arrays(self._artefacts.read(path), path))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise _unfit(path, problem) from None
+
+    def _about(self, number: int) -> tuple[Revision, tuple[SampleId, ...]]:
+        path = f"{self._folder}/{number}/revision.json"
+        about = _load(Record(self._artefacts.read(path), path))
         if self._ids is None or self._ids[0] != about.version:
             self._ids = (about.version, self._versions.load_ids(about.version))
-        path = f"{folder}/posterior.safetensors"
-        try:
-            posterior = Posterior.load(self._ids[1], about.posterior, load_arrays(self._artefacts.read(path), path))
-        except (KeyError, TypeError, ValueError) as problem:
-            raise InputError(f"{path} does not fit its revision ({problem}); expected it; publish a new one") from None
-        self._loaded = (number, posterior)
-        return posterior
+        return about, self._ids[1]
 
-    def _number(self) -> int | None:
+    def number(self) -> int | None:
+        """Number of the latest revision, or None before there is one."""
         text = cast("str | None", self._redis.hget(self._key, "number"))
         return self._pointer() if text is None else _whole(text, self._key)
 
@@ -244,6 +275,10 @@ class Revisions:
             f"lease {lease.fence} of {self._project} may not publish; expected the latest lease; "
             "another sitting has taken over, so this one should end"
         )
+
+
+def _unfit(path: str, problem: Exception) -> InputError:
+    return InputError(f"{path} does not fit its revision ({problem}); expected it; publish a new one")
 
 
 def _whole(text: str, place: str) -> int:

@@ -10,8 +10,12 @@ from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.asked import Asked
 from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
 from pal_backend.store.events import Events
+from pal_backend.store.history import History
+from pal_backend.store.logins import Logins
+from pal_backend.store.names import Names
 from pal_backend.store.projects import Projects, check_name
 from pal_backend.store.questions import Questions
+from pal_backend.store.reports import Reports
 from pal_backend.store.revisions import Revisions
 from pal_backend.store.sittings import Sittings
 from pal_backend.store.unfinished import Unfinished
@@ -26,6 +30,7 @@ class Stores:
         self.redis = redis
         self.artefacts = artefacts
         self.projects = Projects(redis, artefacts)
+        self.logins = Logins(redis)
         self._revisions: dict[str, Revisions] = {}
 
     @classmethod
@@ -75,6 +80,18 @@ class Stores:
         if found is None:
             found = self._revisions.setdefault(project, Revisions(self.redis, self.artefacts, check_name(project)))
         return found
+
+    def history(self, project: str) -> History:
+        """How a project came along."""
+        return History(self.redis, check_name(project))
+
+    def names(self, project: str) -> Names:
+        """What people call the groups of a project."""
+        return Names(self.redis, self.artefacts, check_name(project))
+
+    def reports(self, project: str) -> Reports:
+        """What the doctor found last about a project."""
+        return Reports(self.redis, check_name(project))
 
     def unfinished(self, project: str) -> Unfinished:
         """The training under way of a project."""

@@ -60,3 +60,30 @@ def test_what_is_spoilt_is_refused(spoilt: Any) -> None:
     value = {**QUALITY.to_json(), **spoilt} if isinstance(spoilt, dict) else spoilt
     with pytest.raises(ValueError, match="expected"):
         Quality.from_json(value)
+
+
+def test_the_forecast_is_where_the_next_hundred_answers_stop_paying() -> None:
+    """Errors that fall as t^-d: found by solving for the answers at which a hundred more bring the threshold."""
+    answers, error, power, threshold = 400, 0.2, 0.8, 0.005
+    worth = error * (1 - (answers / (answers + 100)) ** power)
+    rule = StoppingVerdict("worth", False, worth, threshold, "")
+    until = Quality(Accuracy(1 - error, 0.7, 0.9, 30), worth, (rule,)).pays_until(answers)
+    assert until is not None
+
+    def gain(at: float) -> float:
+        return float(error * ((answers / at) ** power - (answers / (at + 100)) ** power))
+
+    assert gain(until) < threshold <= gain(until - 2)
+
+
+def test_no_forecast_without_what_it_rests_on() -> None:
+    """No checks, no rule, or errors that do not fall; a rule that is met says now."""
+    unmet, met = (StoppingVerdict("worth", flag, 0.0, 0.005, "") for flag in (False, True))
+    accuracy = Accuracy(0.8, 0.7, 0.9, 30)
+    assert Quality().pays_until(100) is None
+    assert Quality(accuracy, 0.02).pays_until(100) is None
+    assert Quality(accuracy, 0.0, (unmet,)).pays_until(100) is None
+    assert Quality(accuracy, 0.1, (unmet,)).pays_until(0) is None
+    assert Quality(accuracy, 0.001, (met,)).pays_until(100) == 100
+    endless = StoppingVerdict("worth", False, 0.0, 1e-9, "")
+    assert Quality(accuracy, 0.02, (endless,)).pays_until(100) is None, "too far ahead to say"

@@ -228,3 +228,24 @@ def test_what_vanished_at_once_is_held_until_released(redis: Redis) -> None:
     assert answers.count() == 1
     answers.release()
     assert answers.held() is None
+
+
+@given(history=histories)
+@FAST
+def test_the_latest_are_those_changed_last(redis: Redis, history: History) -> None:
+    """Newest first, of what is kept and no other."""
+    redis.flushdb()
+    answers = Answers(redis, "p")
+    tell(answers, history)
+    latest = answers.latest(1000)
+    assert sorted(latest, key=lambda a: a.key) == answers.all()
+    assert [a.updated_at for a in latest] == sorted((a.updated_at for a in latest), reverse=True)
+    assert answers.latest(2) == latest[:2]
+
+
+def test_only_a_thousand_of_the_latest_are_remembered(redis: Redis) -> None:
+    """So that looking at them takes as long with a million."""
+    answers = Answers(redis, "p")
+    answers.put([replace(annotation(number), updated_at=number, answers=()) for number in range(1, 1203)])
+    assert redis.zcard("pal:p:latest") == 1000
+    assert [a.updated_at for a in answers.latest(3)] == [1202, 1201, 1200]

@@ -12,8 +12,10 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+import safetensors.numpy
 from redis import Redis
 
+from pal_backend.core.grouping import Grouping
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
@@ -330,3 +332,29 @@ def test_missing_or_malformed_files_are_named(site: Site) -> None:
     site.artefacts.remove("projects/digits/revisions/1")
     with pytest.raises(NotFoundError, match="revisions/1"):
         site.reader().posterior()
+
+
+def test_the_grouping_comes_with_its_revision(site: Site) -> None:
+    """The same as the posterior's own, kept until the next revision."""
+    assert site.reader().grouping() is None
+    lease = site.lease()
+    site.publish(lease, 0.75)
+    reader = site.reader()
+    found = reader.grouping()
+    assert found is not None and reader.grouping() is found
+    assert found.sized == Grouping.of(belief(0.75)).sized and [group.size for group in found.sized] == [8]
+    site.publish(lease, 0.25)
+    later = reader.grouping()
+    assert later is not None and later.sized[0].id == SAMPLES[1]
+
+
+def test_the_grouping_of_an_earlier_release_is_worked_out(site: Site) -> None:
+    """Its revisions have no file of it; a malformed file is named."""
+    number = site.publish(site.lease(), 0.75).number
+    path = f"projects/digits/revisions/{number}/grouping.safetensors"
+    site.artefacts.remove(path)
+    found = site.reader().grouping()
+    assert found is not None and found.sized == Grouping.of(belief(0.75)).sized
+    site.artefacts.write_file(path, safetensors.numpy.save({"order": np.zeros(3, np.int32)}))
+    with pytest.raises(InputError, match=r"grouping\.safetensors"):
+        site.reader().grouping()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_jobs_wait_for_label_studio_and_learning_goes_on(stores: Stores, settings: Settings, tmp_path: Path) -> None:
-    """A refill that finds nobody is tried again later and says why; answers that are there already are learned from."""
+    """A refill that finds nobody is tried again later and says why, and so do the pages; answers that are there are learned from."""
     settings = replace(settings, label_studio_url=f"http://127.0.0.1:{free_port()}", label_studio_token="0" * 40)
     house = build_house(stores, settings, samples=120)
     queues = Queues(settings.redis_url)
@@ -35,6 +35,12 @@ def test_jobs_wait_for_label_studio_and_learning_goes_on(stores: Stores, setting
             ),
             "the refill waits, and says for whom",
         )
+
+        queues.examine(NAME)
+        until(lambda: stores.reports(NAME).last() is not None, "the doctor's report is there for the pages")
+        report = stores.reports(NAME).last()
+        assert report is not None
+        assert {"label-studio": False, "redis": True}.items() <= {f["check"]: f["ok"] for f in report.findings}.items()
 
         for posted in house.questions()[:5]:
             house.send(wire.Submitted((house.submission(posted),)), at=time.time())

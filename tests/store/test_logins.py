@@ -1,0 +1,17 @@
+"""Attempts to sign in."""
+
+from __future__ import annotations
+
+from pal_backend.store.logins import MOST_TRIES, WINDOW_S
+from pal_backend.store.stores import Stores
+
+
+def test_an_address_has_so_many_tries_a_minute(stores: Stores) -> None:
+    """Others are not kept waiting by it; whoever comes in begins anew; going on trying does not lengthen the minute."""
+    assert [stores.logins.count("a") for _ in range(MOST_TRIES + 2)] == [True] * MOST_TRIES + [False] * 2
+    assert stores.logins.count("b")
+    stores.redis.expire("pal:logins:a", 5)
+    assert not stores.logins.count("a")
+    assert stores.redis.ttl("pal:logins:a") <= 5 < WINDOW_S
+    stores.logins.forget("a")
+    assert stores.logins.count("a")
