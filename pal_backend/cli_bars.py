@@ -27,5 +27,5 @@ def told(progress: Progress, name: str, done: int, of: int, note: str = "") -> N
 
 def loss_of(state: dict[str, Any]) -> str:
     """The loss of an epoch and its parts, in a line."""
-    parts = " ".join(f"{name} {value:.3f}" for name, value in state["parts"].items())
+    parts = " ".join(f"{name} {value:.3f}" for name, value in state.get("parts", {}).items())
     return f"loss {state['loss']:.3f} {parts}".rstrip()

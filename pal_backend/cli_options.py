@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-RecipeName = Annotated[str, typer.Option(metavar="NAME", help="How it is trained; docs/methods.md lists the ways.")]
+RecipeName = Annotated[str, typer.Option(metavar="NAME", help="How it is trained; `pal recipes` lists the ways.")]
 BackboneSpec = Annotated[
     str,
     typer.Option(

@@ -151,6 +151,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("webhook to revision", "not known yet" if latency is None else f"{latency:.2f} s (median)"),
         ("model version", "\n".join([found.version or "none yet", *refused])),
         *([("learns with", _learns(found.learns))] if found.learns else []),
+        *([("asks by", found.asks.sentence)] if found.asks else []),
         ("training", found.training or "none asked for lately"),
         ("desks", "\n".join(desks) or "none; make one with `pal init`"),
         *([("pays now", found.advice.sentence)] if found.advice else []),

@@ -85,7 +85,7 @@ def simulate(
     points = _budgets(budgets)
     named(strategy)  # told before the files are read and the neighbours found
     _either(features, labels, images)
-    plan = Plan(Choice(recipe, backbone, weights, tuning), train_every, epochs, seed, image_size, device)
+    plan = Plan(Choice(recipe, backbone, weights, tuning), strategy, train_every, epochs, seed, image_size, device)
 
     from pal_backend.core.solver_space import space_with
     from pal_backend.simulation import simulate as run
@@ -97,6 +97,7 @@ def simulate(
             world.labels,
             ids=world.ids,
             retraining=world.retraining,
+            difficulty=world.difficulty,
             answers=answers,
             error_rate=error_rate,
             questions=str(questions),
@@ -121,6 +122,7 @@ class Plan:
     """How features come about and are retrained."""
 
     choice: Choice
+    strategy: str
     every: int
     epochs: int
     seed: int
@@ -130,12 +132,14 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What is simulated on: features (N, D), classes (N,), and with images what retrains."""
+    """What is simulated on: features (N, D), classes (N,), and with images what retrains, and losses (N,) of a pretext task
+    where recipe or strategy ask for them."""
 
     features: Any
     labels: Any
     ids: tuple[str, ...] = ()
     retraining: Retraining | None = None
+    difficulty: Any = None
 
 
 def _either(features: Path | None, labels: Path | None, images: Path | None) -> None:
@@ -160,9 +164,10 @@ def _pictured(images: Path, plan: Plan, progress: Progress) -> World:
     """
     from pal_backend.class_folders import read_folder
     from pal_backend.core.learning.settings import TrainingSettings
-    from pal_backend.core.recipes import recipe
+    from pal_backend.core.recipes import pretext_of, recipe
     from pal_backend.coverage import Given
     from pal_backend.material import material_of
+    from pal_backend.pretexts import difficulty_for
     from pal_backend.simulation_training import Retraining
 
     choice = plan.choice.check()
@@ -175,7 +180,17 @@ def _pictured(images: Path, plan: Plan, progress: Progress) -> World:
         plan.every,
         lambda state: told(progress, "training", state["epoch"], state["of"], loss_of(state)),
     )
-    return World(Given.of(choice, folder.images).features(folder.samples, plan.device), labels, folder.ids, retraining)
+    features = Given.of(choice, folder.images).features(folder.samples, plan.device)
+    losses = difficulty_for(
+        pretext_of(choice.recipe, plan.strategy),
+        None,
+        folder.ids,
+        folder.images,
+        seed=plan.seed,
+        device=plan.device,
+        progress=lambda state: told(progress, "pretext", state["epoch"], state["of"], loss_of(state)),
+    )
+    return World(features, labels, folder.ids, retraining, losses)
 
 
 def _budgets(text: str) -> list[int]:

@@ -217,6 +217,7 @@ def _reporter(progress: Progress) -> Reporter:
         reading=lambda done, of: told(progress, "images", done, of),
         asking=lambda done, of: told(progress, "answers", done, of),
         epoch=lambda state: told(progress, "epochs", state["epoch"], state["of"], loss_of(state)),
+        pretext=lambda state: told(progress, "pretext", state["epoch"], state["of"], loss_of(state)),
     )
 
 

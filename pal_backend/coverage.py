@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.choice import SMALL, BackboneName, Choice, Source
+from pal_backend.core.recipes import pretext_of
 from pal_backend.core.vocabulary import Annotation
 from pal_backend.errors import ConflictError
 from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample, load_images, load_samples
+from pal_backend.pretexts import difficulty_for, has
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version
 
@@ -26,19 +28,31 @@ GIVEN = "given"
 PCA = "PCA of the resized pixels"
 
 
-def cover_pool(stores: Stores, project: str, device: str = "auto", choice: Choice | None = None) -> Version | None:
+def cover_pool(
+    stores: Stores,
+    project: str,
+    device: str = "auto",
+    choice: Choice | None = None,
+    *,
+    strategy: str = "",
+    seed: int = 0,
+    progress: Callable[[dict[str, Any]], None] = lambda state: None,
+) -> Version | None:
     """Make a version that knows every sample of the pool current; None if the current one does already.
 
     Before any training its features are those of the chosen backbone as it comes, or of the chosen file; PCA of the
     resized pixels where the backbone knows nothing yet. They are made anew when another backbone is chosen before the first
     training. Afterwards the new samples are seen through the current weights, so that nothing learned is lost when a pool
-    grows.
+    grows. Losses of a pretext task, where recipe or strategy ask for them, are learned before the first training, since
+    the very first questions follow them; afterwards trainings see to them, and nothing waits here.
 
     Args:
         stores: where all is kept.
         project: its name.
         device: auto, cpu or cuda.
         choice: how the project learns, as :func:`pal_backend.choosing.settled` states it; None: by our defaults.
+        strategy: how it asks.
+        seed, progress: of a pretext task, as of :func:`pal_backend.core.learning.pretext.learn`.
 
     Raises:
         NotFoundError: the pool was never ingested, or a file of the choice is not there.
@@ -52,24 +66,28 @@ def cover_pool(stores: Stores, project: str, device: str = "auto", choice: Choic
     current = versions.current()
     before = None if current is None else versions.load(current)
     covered = before is not None and before.sample_ids == sample_ids
+    weights: bytes | None = None
     if before is None or before.recipe == GIVEN:
-        given = Given.of(choice, load_images(stores.artefacts, project))
-        if before is not None and covered and before.note == given.note:
+        images, wanted = load_images(stores.artefacts, project), pretext_of(choice.recipe, strategy)
+        given = Given.of(choice, images)
+        if before is not None and covered and before.note == given.note and has(before, wanted, sample_ids):
             return None
-        version = Version(versions.next_id(), sample_ids, given.features(samples, device), GIVEN, 0, given.note, {})
-        weights: bytes | None = None
+        losses = difficulty_for(wanted, before, sample_ids, images, seed=seed, device=device, progress=progress)
+        features, about = given.features(samples, device), {"pretext": wanted} if wanted else {}
+        version = Version(versions.next_id(), sample_ids, features, GIVEN, 0, given.note, about, losses)
     elif covered:
         return None
     else:
         weights = versions.weights_of(before.id)
+        images = load_images(stores.artefacts, project)
         version = replace(
             before,
             id=versions.next_id(),
             sample_ids=sample_ids,
-            features=_embedded(
-                before, weights, load_images(stores.artefacts, project), samples, choice=choice, device=device
-            ),
+            features=_embedded(before, weights, images, samples, choice=choice, device=device),
             note=f"{current} with the samples that joined since",
+            metrics={**before.metrics, "pretext": ""},
+            difficulty=None,
         )
     annotations: list[Annotation] = [] if current is None else versions.answers_of(current)
     versions.write(version, weights, annotations)

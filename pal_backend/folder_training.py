@@ -7,7 +7,7 @@ instead of ``version.json``; run again with the same arguments it goes on there,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from pal_backend.core.learning.retraining import metrics_of
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.recipes import recipe
+from pal_backend.core.recipes import pretext_of, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import Given
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.material import material_of
+from pal_backend.pretexts import difficulty_for
 from pal_backend.rank_processes import processes_for, retrain_on
 from pal_backend.simulation import Annotator, answered
 from pal_backend.store.artefacts import Artefacts
@@ -99,6 +100,7 @@ class Reporter:
     reading: Callable[[int, int], None] = lambda done, of: None
     asking: Callable[[int, int], None] = lambda done, of: None
     epoch: Callable[[dict[str, Any]], None] = lambda state: None
+    pretext: Callable[[dict[str, Any]], None] = lambda state: None
 
 
 def train_folder(
@@ -137,7 +139,15 @@ def train_folder(
             "it was begun with; give them again, or another --out"
         ) from None
     version, accepted = _judged(trained, space, annotations, settings, choice)
-    if not trained.stopped:
+    stopped, pretext = trained.stopped, pretext_of(choice.recipe, "")
+    if pretext and not stopped:
+        losses = difficulty_for(
+            pretext, None, folder.ids, folder.images,
+            seed=wanted.seed, device=wanted.device, progress=reporter.pretext, should_stop=should_stop,
+        )  # fmt: skip
+        version = replace(version, difficulty=losses, metrics={**version.metrics, "pretext": pretext})
+        stopped = should_stop()
+    if not stopped:
         place.finish(version, trained, annotations)
     return Outcome(
         version=version,
@@ -145,7 +155,7 @@ def train_folder(
         answers=len(answers),
         unknown=unknown,
         resumed=kept is not None,
-        stopped=trained.stopped,
+        stopped=stopped,
         accepted=accepted,
     )
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pal_backend.core import evaluation
 from pal_backend.core.asking.checked import Strategy
 from pal_backend.core.learner import Learner
-from pal_backend.core.neighbours import Space, build_space
+from pal_backend.core.neighbours import build_space
+from pal_backend.core.solver_space import MakeSpace
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Question, SampleId, Verdict
 from pal_backend.errors import InputError
 from pal_backend.simulation_desks import Desks
@@ -144,7 +145,7 @@ def simulate(
     questions: str = "pairs",
     candidates: int = 8,
     strategy: str | Strategy = "gain",
-    space: Callable[[Sequence[SampleId], NDArray[np.floating]], Space] = build_space,
+    space: MakeSpace = build_space,
     seed: int = 0,
     budgets: Sequence[int] = (),
     open_questions: int = 1,
@@ -153,6 +154,7 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     retraining: Retraining | None = None,
     ids: Sequence[SampleId] = (),
+    difficulty: NDArray[np.floating] | None = None,
 ) -> SimulationResult:
     """Ask, answer and learn until ``answers`` pairs are answered, and score at every budget.
 
@@ -164,7 +166,7 @@ def simulate(
         questions: "pairs", "screens", or "mixed": at each step the kind whose next questions gain more per second.
         candidates: candidates of a screen.
         strategy: a strategy's name, or a function like them.
-        space: makes the space from sample ids and features.
+        space: makes the space from sample ids, features and difficulty.
         seed: for the annotator and the strategy.
         budgets: numbers of answers at which to score, besides ``answers`` itself. A screen may overshoot one: the
             point tells the true number.
@@ -175,6 +177,7 @@ def simulate(
         progress: called with (answers so far, answers).
         retraining: trains new features as answers come, on the images whose features these are.
         ids: of the samples; made up where not given.
+        difficulty: (N,), losses of a pretext task, for strategies that order samples by them.
 
     Raises:
         InputError: arguments out of range or not fitting together.
@@ -183,7 +186,7 @@ def simulate(
     desks = Desks.of(questions, candidates, open_questions, seconds_per_pair, seconds_per_screen)
     ids = ids or [hashlib.sha256(str(row).encode()).hexdigest()[:16] for row in range(len(features))]
     started = time.perf_counter()
-    learner = Learner(space(ids, features), strategy=strategy, seed=seed)
+    learner = Learner(space(ids, features, difficulty=difficulty), strategy=strategy, seed=seed)
     annotator = Annotator(labels, learner.space.index, error_rate, np.random.default_rng((seed, 1)))
     run = _Run(learner, np.asarray(labels), sorted({b for b in budgets if 0 < b < answers} | {answers}), retraining)
     given: list[Answer] = []

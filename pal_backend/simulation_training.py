@@ -85,7 +85,7 @@ class Retraining:
         if not judgement.accepted:
             return None
         self.version, self._weights = version, trained.weights
-        return build_space(space.sample_ids, trained.features)
+        return build_space(space.sample_ids, trained.features, difficulty=space.difficulty)
 
     def probe(self, space: Space, labels: NDArray[np.integer]) -> float:
         """Accuracy of a linear probe on a held-out fifth of all samples in the space in use; worked out once a version."""

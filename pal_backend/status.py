@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pal_backend.choosing import Chosen, Operator, chosen
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.quality import Quality
+from pal_backend.core.recipes import pretext_of
 from pal_backend.desk_advice import Advice, advise
 from pal_backend.errors import InputError
 from pal_backend.pool_index import load_quarantine
@@ -36,6 +38,29 @@ class DeskStatus:
     """Answers of this kind that the seconds rest on; 0: they are assumed."""
     gain_per_second: float | None = None
     """Expected of the next questions of this kind; None unless there is a desk of each kind."""
+
+
+@dataclass(frozen=True)
+class Asks:
+    """How questions are chosen."""
+
+    strategy: str
+    pretext: str
+    """The task whose losses recipe or strategy ask for; "" for none."""
+    stands_in: bool
+    """Whether the version in use lacks them."""
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        if not self.pretext:
+            return self.strategy
+        if not self.stands_in:
+            return f"{self.strategy}, with the losses of the pretext task {self.pretext} at hand"
+        return (
+            f"{self.strategy}; the version in use has no losses of the pretext task {self.pretext}, what a PCA of the features "
+            "leaves out stands in until the next training"
+        )
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,7 @@ class Status:
     """Accuracy, what the next answers are worth, and the stopping rules; None before a revision has looked."""
     learns: Chosen | None = None
     """Recipe, backbone, weights and tuning of the next training, and who chose them."""
+    asks: Asks | None = None
 
 
 def status_of(project: Project, stores: Stores, queues: Queues, operator: Operator) -> Status:
@@ -87,6 +113,7 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
     revision, latencies = revisions.current(), revisions.latencies()
     held, quarantine = answers.held(), load_quarantine(stores.artefacts, name)
     effort = Effort() if revision is None else revision.effort
+    version, learns = versions.current(), chosen(project, stores, operator)
     return Status(
         project=name,
         desks=tuple(_desk_status(name, desk, stores, effort.outlooks.get(desk.kind)) for desk in project.desks),
@@ -98,7 +125,7 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
         contradictions=0 if revision is None else len(revision.contradictions),
         published_at=None if revision is None else revision.published_at,
         median_seconds_webhook_to_revision=statistics.median(latencies) if latencies else None,
-        version=versions.current(),
+        version=version,
         versions_refused=versions.refused(),
         training=queues.training_progress(name),
         jobs_waiting=queues.depths(),
@@ -109,8 +136,14 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
         advice=advise(project.desks, effort),
         annotators=effort.people,
         quality=_quality(name, revision),
-        learns=chosen(project, stores, operator),
+        learns=learns,
+        asks=_asks(project, learns, {} if version is None else versions.describe(version)["metrics"]),
     )
+
+
+def _asks(project: Project, learns: Chosen, metrics: Mapping[str, Any]) -> Asks:
+    pretext = pretext_of(learns.choice.recipe, project.strategy)
+    return Asks(project.strategy, pretext, bool(pretext) and metrics.get("pretext") != pretext)
 
 
 def _quality(project: str, revision: Revision | None) -> Quality | None:

@@ -18,6 +18,7 @@ from pal_backend.cli import EXIT_CODES, app
 from pal_backend.core.paying import Effort, Outlook, Person
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
+from pal_backend.core.recipes import RECIPES
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.errors import PalError
@@ -39,6 +40,7 @@ COMMANDS = (
     "doctor",
     "simulate",
     "strategies",
+    "recipes",
     "train",
     "evaluate",
     "rotate-media",
@@ -269,6 +271,19 @@ def test_strategies_are_listed() -> None:
     assert "arXiv 2303.15256" in next(line for line in lines if line.startswith("pal-anchor"))
 
 
+def test_recipes_are_listed() -> None:
+    """Each with what it is for, the four columns of the table, its paper and what differs; --json has every field."""
+    done, listed = pal("recipes"), json.loads(pal("recipes", "--json").stdout)
+    assert done.returncode == 0, done.stderr
+    assert listed["default"] == "simclr"
+    assert [each["name"] for each in listed["recipes"]] == list(RECIPES)
+    for each in listed["recipes"]:
+        assert f"{each['name']}{' [the default]' if each['name'] == 'simclr' else ''}: {each['about']}" in done.stdout
+        assert each["table"].keys() == {"loss", "prior", "batch", "asking"}
+        assert all(f"{name}: {words}" in done.stdout for name, words in each["table"].items())
+        assert f"after {each['source']}; here {each['differs']}" in done.stdout
+
+
 def test_a_strategy_that_is_not_known_is_refused_where_it_is_given(tmp_path: Path) -> None:
     """`pal init` and `pal simulate` end with exit code 2 and the names there are, before anything else is looked at."""
     environment = {"PAL_HOME": str(tmp_path / "pal"), "REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -278,7 +293,10 @@ def test_a_strategy_that_is_not_known_is_refused_where_it_is_given(tmp_path: Pat
     ):
         done = pal(*command, env=environment)
         assert done.returncode == 2
-        assert "strategy 'best' is not known; use one of gain, k-centre, pal-anchor, pt4al, random" in done.stderr
+        assert (
+            "strategy 'best' is not known; use one of gain, k-centre, pal-anchor, pt4al, pt4al-easiest, random"
+            in done.stderr
+        )
         assert "`pal strategies`" in done.stderr
     assert not (tmp_path / "pal").exists()
 

@@ -54,9 +54,9 @@ class Pool:
         np.save(path, np.arange(rows * 3, dtype=np.float32).reshape(rows, 3))
         path.with_suffix(".txt").write_text("".join(f"{number}.png\n" for number in range(rows)))
 
-    def cover(self, choice: Choice | None = None) -> Version | None:
+    def cover(self, choice: Choice | None = None, strategy: str = "") -> Version | None:
         """The new version, if one was made."""
-        return cover_pool(self.stores, NAME, "cpu", choice)
+        return cover_pool(self.stores, NAME, "cpu", choice, strategy=strategy)
 
     def train(self, spec: str) -> Version:
         """A version that a short training made current."""
@@ -213,3 +213,32 @@ def test_weights_of_another_network_are_told_of(pool: Pool) -> None:
     pool.grow(1)
     with pytest.raises(ConflictError, match="v0002 cannot see the new samples"):
         pool.cover()
+
+
+def test_losses_of_the_pretext_task_are_there_before_the_first_question(pool: Pool) -> None:
+    """Where strategy or recipe ask for them, and not else; they follow the pool, and another task, until something trains."""
+    plain = pool.cover()
+    assert plain is not None
+    assert plain.difficulty is None
+    asked = pool.cover(strategy="pt4al-easiest")
+    assert asked is not None
+    assert asked.difficulty is not None
+    assert (asked.difficulty.shape, asked.pretext) == ((12,), "rotation")
+    np.testing.assert_array_equal(asked.features, plain.features)
+    assert pool.cover(strategy="pt4al") is None
+    pool.grow(2)
+    grown = pool.cover(Choice(recipe="pt4al-patches"))
+    assert grown is not None
+    assert grown.difficulty is not None
+    assert (grown.difficulty.shape, grown.pretext) == ((14,), "masked-patches")
+
+
+def test_after_a_training_nothing_waits_for_the_pretext_task(pool: Pool) -> None:
+    """A pool that grew has no losses until the next training: those of some samples alone would order nothing."""
+    pool.cover(strategy="pt4al")
+    pool.train("small")
+    assert pool.cover(strategy="pt4al") is None
+    pool.grow(3)
+    grown = pool.cover(strategy="pt4al")
+    assert grown is not None
+    assert (grown.difficulty, grown.pretext, grown.metrics["pretext"]) == (None, "", "")

@@ -20,7 +20,7 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 METHODS = (ROOT / "docs/methods.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CHANGELOG.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md"]
 
 
 def rows(page: str, heading: str) -> list[list[str]]:

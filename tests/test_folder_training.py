@@ -161,3 +161,22 @@ def test_a_file_of_answers_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(InputError, match=r"bad\.jsonl line 1 key is a NoneType"):
         read_answers(tmp_path / "bad.jsonl")
+
+
+def test_a_recipe_with_a_pretext_task_gets_its_losses(wanted: Wanted) -> None:
+    """They lie beside the features, and the version says of which task they are."""
+    train_folder(replace(wanted, choice=Choice(recipe="pt4al-patches")))
+    found = written(wanted).load()
+    assert found.difficulty is not None
+    assert (found.difficulty.shape, found.pretext) == ((48,), "masked-patches")
+
+
+def test_a_pretext_task_that_was_stopped_leaves_no_version(wanted: Wanted) -> None:
+    """The same command makes it."""
+    told: list[dict[str, object]] = []
+    asking = replace(wanted, choice=Choice(recipe="pt4al"))
+    outcome = train_folder(asking, Reporter(pretext=told.append), lambda: len(told) == 1)
+    assert outcome.stopped
+    assert not (wanted.out / "version.json").exists()
+    assert not train_folder(asking).stopped
+    assert written(wanted).load().pretext == "rotation"

@@ -88,3 +88,13 @@ def test_without_retraining_nothing_is_told_of_it() -> None:
     """The object is what it was."""
     found = simulate(POOR, KINDS, answers=5).to_json()
     assert "trainings" not in found and found["curve"][0]["probe"] is None
+
+
+def test_the_pretext_losses_go_along_to_new_features() -> None:
+    """They belong to the images, whatever is learned of them."""
+    losses = np.arange(48, dtype=np.float32)
+    moved = Retraining(MATERIAL, replace(QUICK, epochs=6), every=400).step(
+        build_space(IDS, POOR, k=5, difficulty=losses), true_answers(400)
+    )
+    assert moved is not None
+    np.testing.assert_array_equal(moved.difficulty, losses)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,9 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
     snapshot = training.take_snapshot(shop, project, revision)
     outcome = training.take_as_it_comes(shop, snapshot)
     if outcome is None:
-        outcome = training.publish(shop, snapshot, training.run(shop, snapshot, queues.report_progress, stop))
+        trained = training.run(shop, snapshot, queues.report_progress, stop)
+        difficulty = training.pretext_losses(shop, snapshot, queues.report_progress, stop)
+        outcome = training.publish(shop, replace(snapshot, difficulty=difficulty), trained)
     shop.queues.learn(project)
     shop.queues.refill(project)
     return outcome
@@ -102,7 +104,15 @@ def ingest(project: str) -> dict[str, Any]:
         lambda done, of: queues.report_progress({"done": done, "of": of}),
     )
     learns = settled(kept, shop.stores, shop.operator).choice
-    version = cover_pool(shop.stores, project, shop.settings.device, learns)
+    version = cover_pool(
+        shop.stores,
+        project,
+        shop.settings.device,
+        learns,
+        strategy=kept.strategy,
+        seed=shop.settings.seed,
+        progress=lambda state: queues.report_progress({"doing": "pretext", **state}),
+    )
     shop.queues.learn(project)
     return {"samples": found.samples, "new": found.new, "version": None if version is None else version.id}
 

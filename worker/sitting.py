@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from pal_backend import wire
 from pal_backend.core.learner import Learner
+from pal_backend.core.neighbours import Space
 from pal_backend.core.solver_space import space_with
 from pal_backend.core.vocabulary import Annotation, AnnotationKey
 from pal_backend.store.events import StoredEvent
 from pal_backend.store.history import Point
 from pal_backend.store.projects import Project
 from pal_backend.store.sittings import Lease
+from pal_backend.store.version_files import Version
 from worker.agenda import Agenda
 from worker.bootstrap import Workshop
 from worker.efforts import Efforts
@@ -89,9 +91,7 @@ class Sitting:
     def _open(self) -> None:
         version = self._versions.load(self._versions.current_or_fail())
         self._version = version.id
-        self._learner = Learner(
-            self._space(version.sample_ids, version.features), strategy=self._project.strategy, seed=self._project.seed
-        )
+        self._learner = Learner(self._seen(version), strategy=self._project.strategy, seed=self._project.seed)
         annotations = self._answers.all()
         self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
         self._agenda.meet(annotations)
@@ -103,8 +103,11 @@ class Sitting:
         if current == self._version:
             return
         version = self._versions.load(current)
-        self._learner.move_to(self._space(version.sample_ids, version.features))
+        self._learner.move_to(self._seen(version))
         self._version, self._dirty = version.id, True
+
+    def _seen(self, version: Version) -> Space:
+        return self._space(version.sample_ids, version.features, difficulty=version.difficulty)
 
     def _keep_lease(self) -> bool:
         """Whether the lease is still ours."""

@@ -25,12 +25,13 @@ from pal_backend.core.learning.retraining import Material
 from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained, pick_device
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.recipes import NeighbourRule, recipe
+from pal_backend.core.recipes import NeighbourRule, pretext_of, recipe
 from pal_backend.core.vocabulary import Annotation, Answer
 from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.material import material_of
 from pal_backend.pool_index import PoolSample, load_images, load_samples
+from pal_backend.pretexts import difficulty_for
 from pal_backend.rank_processes import processes_for, retrain_on
 from pal_backend.store.projects import Project
 from pal_backend.store.unfinished import Start
@@ -56,6 +57,8 @@ class Snapshot:
     images: NDArray[np.uint8]
     samples: list[PoolSample]
     annotations: list[Annotation]
+    difficulty: NDArray[np.float32] | None = None
+    """Losses of the pretext task, float32 (N,), where recipe or strategy ask for them."""
 
     @property
     def answers(self) -> list[Answer]:
@@ -95,6 +98,7 @@ def take_snapshot(shop: Workshop, name: str, revision: int) -> Snapshot:
         images=load_images(shop.stores.artefacts, name)[rows],
         samples=[pool[place] for place in rows],
         annotations=list(start.annotations),
+        difficulty=version.difficulty,
     )
 
 
@@ -140,6 +144,30 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
     if trained.stopped:
         raise _stopped()
     return trained
+
+
+def pretext_losses(
+    shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Callable[[], bool]
+) -> NDArray[np.float32] | None:
+    """Losses of the pretext task that recipe or strategy ask for: the version's own if it has them, else learned now.
+
+    Raises:
+        UnavailableError: the worker was stopped.
+    """
+    project, version = snapshot.project, snapshot.version
+    found = difficulty_for(
+        pretext_of(project.recipe, project.strategy),
+        version,
+        version.sample_ids,
+        snapshot.images,
+        seed=shop.settings.seed,
+        device=shop.settings.device,
+        progress=lambda state: progress({"doing": "pretext", **state}),
+        should_stop=should_stop,
+    )
+    if should_stop():
+        raise _stopped()
+    return found
 
 
 def _prior(
@@ -220,6 +248,7 @@ def publish(
         made_from_answers=len(snapshot.annotations),
         note=note or judgement.reason,
         metrics=_metrics(snapshot, trained, judgement),
+        difficulty=snapshot.difficulty,
     )
     versions.write(version, trained.weights or None, snapshot.annotations)
     if not judgement.accepted:
@@ -250,6 +279,9 @@ def _metrics(snapshot: Snapshot, trained: Trained, judgement: Judgement) -> dict
         "log_loss_after": _finite(judgement.new),
         "held_out_pairs": judgement.pairs,
         "from": snapshot.version.id,
+        "pretext": ""
+        if snapshot.difficulty is None
+        else pretext_of(snapshot.project.recipe, snapshot.project.strategy),
         **made_by(snapshot.project.choice),
     }
 

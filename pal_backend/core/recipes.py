@@ -1,4 +1,4 @@
-"""Ways to train: which loss, which neighbours, which views, with what weights. Values only; nothing here imports torch."""
+"""The table of recipes: loss, prior, batch, and the way of asking that fits. Values only; nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -55,6 +55,9 @@ class Recipe:
     Args:
         name: by which projects and commands ask for it.
         about: one sentence for a person.
+        differs: what differs from ``source``, for a person; docs/recipes tells more.
+        asking: the strategy that fits; ``--strategy`` decides.
+        pretext: the task whose losses order the samples, a name in ``core.learning.pretext.TASKS``; "" for none.
         source: the paper it follows, with its section.
         objective: the loss, a name in ``core.learning.objectives``: "simclr", "xclr", "vicreg", "vicreg2", "scl", "barlow",
             "byol" or "moby".
@@ -84,6 +87,9 @@ class Recipe:
     name: str
     about: str
     source: str
+    differs: str = ""
+    asking: str = "gain"
+    pretext: str = ""
     objective: str = "simclr"
     neighbours: NeighbourRule = NeighbourRule()
     augmentation: str = "strong"
@@ -104,17 +110,22 @@ class Recipe:
     ranks: bool = True
 
 
+_GRAPH = 'similarity comes from answers and prior neighbours too, and a "different" weighs more'
+_NEIGHBOURS = "neighbours are symmetric and weighed by how often answers confirm them; a sample is never its own"
+_PLACED = "chosen samples are placed by pairs, and the groups are found on the way"
 _GUIDED = Shares(components=0.25, prior=0.40, cannot=0.05)
 _ALL = (
     Recipe(
         name="simclr",
         about="SimCLR on views, answers and the neighbours of the version in use: the safe choice.",
         source="Chen et al. 2020 (arXiv 2002.05709), Eq. 1, with the graph of Cabannes et al. 2023 (arXiv 2303.15256)",
+        differs=f"{_GRAPH}; milder views without mirroring",
     ),
     Recipe(
         name="vicreg",
         about="VICReg on the graph: attraction along edges, variance and covariance kept up, a hinge for what is different.",
         source="Bardes et al. 2022 (arXiv 2105.04906), section 4, with the graph of Cabannes et al. 2023",
+        differs="a hinge pushes apart what is different; statistics are those of the uniform part of a batch",
         objective="vicreg",
         repulsion=1.0,
         importance=True,
@@ -123,6 +134,7 @@ _ALL = (
         name="spectral",
         about="Squared VICReg, whose optimum is the leading eigenvectors of the signed graph: PAL's own loss.",
         source="Cabannes et al. 2023 (arXiv 2303.15256), on VICReg of Bardes et al. 2022",
+        differs="a network learns it in batches, where PAL's study solves it in closed form; components weigh alike",
         objective="vicreg2",
         normalised=True,
         importance=True,
@@ -131,14 +143,40 @@ _ALL = (
         name="scl",
         about="Spectral contrastive loss on the signed graph; the same optimum as spectral, from pairs instead of covariances.",
         source="HaoChen et al. 2021 (arXiv 2106.04156), section 3.2, with the graph of Cabannes et al. 2023",
+        differs="the graph is signed and answered; the paper's holds views alone",
         objective="scl",
         normalised=True,
         importance=True,
     ),
     Recipe(
+        name="pt4al",
+        about="simclr, with a rotation pretext whose losses say in which order samples are asked about.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; losses are ordered as numbers; features come from simclr, no classifier is trained",
+        asking="pt4al",
+        pretext="rotation",
+    ),
+    Recipe(
+        name="pt4al-views",
+        about="pt4al where every rotation is as good as another: how far apart two views of a sample lie.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; the pretext task is ours",
+        asking="pt4al",
+        pretext="view-alignment",
+    ),
+    Recipe(
+        name="pt4al-patches",
+        about="pt4al where every rotation is as good as another: how badly masked patches are restored.",
+        source="Yi et al. 2022 (arXiv 2201.07459), section 3, for asking; simclr for training",
+        differs=f"{_PLACED}; the pretext task is ours",
+        asking="pt4al",
+        pretext="masked-patches",
+    ),
+    Recipe(
         name="gps-simclr",
         about="SimCLR whose positives are prior neighbours as much as views: for pools where strong views mislead.",
         source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        differs=_NEIGHBOURS,
         prior=1.0,
         temperature=0.2,
         shares=_GUIDED,
@@ -147,6 +185,7 @@ _ALL = (
         name="gps-autoencoder",
         about="gps-simclr with neighbours from an autoencoder that is trained on the pool first: no features are needed.",
         source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on SimCLR",
+        differs=f"{_NEIGHBOURS}; the autoencoder is convolutional and narrow",
         neighbours=NeighbourRule(space="autoencoder"),
         prior=1.0,
         temperature=0.2,
@@ -156,6 +195,7 @@ _ALL = (
         name="gps-vicreg",
         about="VICReg whose positives are prior neighbours as much as views.",
         source="Feizi et al. 2024 (arXiv 2401.01990), section 3, on VICReg",
+        differs=_NEIGHBOURS,
         objective="vicreg",
         prior=1.0,
         repulsion=1.0,
@@ -239,3 +279,36 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r:.60}; expected one of: {', '.join(RECIPES)}; choose one of them")
     return RECIPES[name]
+
+
+PRETEXT = "rotation"
+"""Of strategies that order samples by a pretext loss, where the recipe names no other task."""
+TEMPERED = frozenset({"simclr", "xclr", "moby"})
+"""Losses with a temperature."""
+ORDERED = frozenset({"pt4al", "pt4al-easiest"})
+"""Strategies that order samples by a pretext loss."""
+
+
+def pretext_of(recipe_name: str, strategy: str) -> str:
+    """The pretext task that a recipe or a strategy asks for, by name; "" if neither does.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    return recipe(recipe_name).pretext or (PRETEXT if strategy in ORDERED else "")
+
+
+def cells(of: Recipe) -> dict[str, str]:
+    """A recipe in the words of the table: loss, prior, batch, asking. ``pal recipes`` and docs/recipes show them."""
+    rule, shares = of.neighbours, of.shares
+    temperature = f", τ {of.temperature:g}" if of.objective in TEMPERED else ""
+    space = "version in use" if rule.space == "version" else rule.space
+    prior = "none" if rule.space == "none" else f"{space}, weight {of.prior:g}"
+    parts = {"components": shares.components, "neighbours": shares.prior, "different": shares.cannot}
+    asking = of.asking + (f", {of.pretext}" if of.pretext else "")
+    return {
+        "loss": f"{of.objective}{temperature}",
+        "prior": prior,
+        "batch": ", ".join(f"{share:.0%} {part}" for part, share in parts.items() if share) or "uniform",
+        "asking": asking,
+    }

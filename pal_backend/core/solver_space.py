@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +52,28 @@ class SolverSpace(Space):
         return Smoother(np.asarray(z / max(float(np.sqrt((z**2).sum() / len(z))), 1e-12), np.float32))
 
 
-def solver_space(sample_ids: Sequence[SampleId], features: NDArray[np.floating]) -> SolverSpace:
+class MakeSpace(Protocol):
+    """From sample ids, features (N, D) and, if there are any, losses of a pretext task (N,) to a space."""
+
+    def __call__(
+        self,
+        sample_ids: Sequence[SampleId],
+        features: NDArray[np.floating],
+        *,
+        difficulty: NDArray[np.floating] | None = None,
+    ) -> Space:
+        """The space."""
+        ...
+
+
+def solver_space(
+    sample_ids: Sequence[SampleId], features: NDArray[np.floating], *, difficulty: NDArray[np.floating] | None = None
+) -> SolverSpace:
     """As :func:`~.neighbours.build_space`, with the solver's opinion."""
-    space = build_space(sample_ids, features)
+    space = build_space(sample_ids, features, difficulty=difficulty)
     return SolverSpace(space.sample_ids, space.features, space.graph, space.difficulty)
 
 
-def space_with(opinion: Opinion) -> Callable[[Sequence[SampleId], NDArray[np.floating]], Space]:
+def space_with(opinion: Opinion) -> MakeSpace:
     """What makes a space with this second opinion."""
     return solver_space if opinion is Opinion.SOLVER else build_space

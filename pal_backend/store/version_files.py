@@ -1,5 +1,6 @@
 """One model version as a folder of files: ``version.json``, ``samples.json`` (ids in the order of the rows),
-``features.safetensors``, ``weights.safetensors`` (where something was trained) and ``answers.jsonl``.
+``features.safetensors`` (and in it ``difficulty``, where a pretext task was asked for), ``weights.safetensors`` (where
+something was trained) and ``answers.jsonl``.
 
 No key is owned here: ``pal train`` writes such a folder without Redis, and ``pal evaluate`` reads it.
 """
@@ -27,7 +28,11 @@ ABOUT = "version.json"
 
 @dataclass(frozen=True, eq=False)
 class Version:
-    """One model version. ``features`` is float32 (N, D), row i belonging to ``sample_ids[i]``; it may be read-only."""
+    """One model version. ``features`` is float32 (N, D), row i belonging to ``sample_ids[i]``; it may be read-only.
+
+    ``difficulty`` is float32 (N,), finite, each sample's loss in the pretext task that ``metrics["pretext"]`` names; None
+    where none was asked for.
+    """
 
     id: str
     """v0000, v0001..."""
@@ -37,13 +42,19 @@ class Version:
     made_from_answers: int
     note: str
     metrics: dict[str, Any]
+    difficulty: NDArray[np.float32] | None = None
+
+    @property
+    def pretext(self) -> str:
+        """The pretext task whose losses it has; "" if it has none."""
+        return "" if self.difficulty is None else str(self.metrics.get("pretext", ""))
 
 
 def files_of(version: Version, weights: bytes | None, answers: Sequence[Annotation]) -> dict[str, bytes]:
     """The files of a version by name, :data:`ABOUT` last.
 
     Raises:
-        InputError: the number of rows is not that of the samples.
+        InputError: the number of rows, or of losses, is not that of the samples.
     """
     if len(version.sample_ids) != len(version.features):
         raise InputError(
@@ -58,10 +69,17 @@ def files_of(version: Version, weights: bytes | None, answers: Sequence[Annotati
         "note": version.note,
         "metrics": version.metrics,
     }
-    features = np.ascontiguousarray(version.features, dtype=np.float32)
+    arrays = {"features": np.ascontiguousarray(version.features, dtype=np.float32)}
+    if version.difficulty is not None:
+        if version.difficulty.shape != (len(version.features),):
+            raise InputError(
+                f"version {version.id} has losses of shape {version.difficulty.shape} for {len(version.features)} samples; "
+                "expected one each; learn the pretext task on the same images"
+            )
+        arrays["difficulty"] = np.ascontiguousarray(version.difficulty, dtype=np.float32)
     return {
         "samples.json": dump({"sample_ids": list(version.sample_ids)}).encode(),
-        "features.safetensors": safetensors.numpy.save({"features": features}),
+        "features.safetensors": safetensors.numpy.save(arrays),
         "answers.jsonl": dump_lines(answers),
         **({} if weights is None else {"weights.safetensors": weights}),
         ABOUT: json.dumps(about, indent=1, allow_nan=False).encode(),
@@ -84,7 +102,8 @@ class VersionFiles:
         """
         about, sample_ids = self.describe(), self.load_ids()
         path = self._of("features.safetensors")
-        features = load_arrays(self._artefacts.read(path), path).get("features")
+        arrays = load_arrays(self._artefacts.read(path), path)
+        features, difficulty = arrays.get("features"), arrays.get("difficulty")
         if (
             features is None
             or features.dtype != np.float32
@@ -94,6 +113,11 @@ class VersionFiles:
             raise InputError(
                 f"{path} does not hold float32 features of {len(sample_ids)} samples; expected it; restore the file"
             )
+        if difficulty is not None and not _losses(difficulty, len(sample_ids)):
+            raise InputError(
+                f"{path} holds a difficulty that is not {len(sample_ids)} finite float32 numbers; expected them; "
+                "restore the file"
+            )
         return Version(
             id=str(about["id"]),
             sample_ids=sample_ids,
@@ -102,6 +126,7 @@ class VersionFiles:
             made_from_answers=int(about["made_from_answers"]),
             note=str(about["note"]),
             metrics=dict(about["metrics"]),
+            difficulty=difficulty,
         )
 
     def load_ids(self) -> tuple[SampleId, ...]:
@@ -136,6 +161,10 @@ class VersionFiles:
 
     def _of(self, name: str) -> str:
         return f"{self._path}/{name}"
+
+
+def _losses(found: NDArray[Any], count: int) -> bool:
+    return found.dtype == np.float32 and found.shape == (count,) and bool(np.isfinite(found).all())
 
 
 def load_arrays(data: bytes, path: str) -> dict[str, NDArray[Any]]:

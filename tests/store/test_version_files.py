@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pal_backend.core.neighbours import build_space
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import load_lines
@@ -106,3 +108,32 @@ def test_nothing_in_a_file_of_arrays_is_executed() -> None:
     """A pickle is no safetensors file."""
     with pytest.raises(InputError, match="is no safetensors file"):
         load_arrays(b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00.", "x")
+
+
+def test_losses_of_a_pretext_task_are_kept_as_numbers(tmp_path: Path) -> None:
+    """They lie beside the features; 4.4 comes out harder than 0.97 and 9.9e-05, which as text would be the other way round."""
+    losses = np.asarray([9.9e-05, 0.97, 4.4, 1, 2, 3, 0.5, 0], np.float32)
+    mine = replace(version(metrics={"pretext": "rotation"}), difficulty=losses)
+    Artefacts(str(tmp_path)).write_folder("mine", files_of(mine, None, []))
+    found = VersionFiles(Artefacts(str(tmp_path)), "mine").load()
+    np.testing.assert_array_equal(found.difficulty, losses)
+    assert found.pretext == "rotation"
+    space = build_space(found.sample_ids, found.features, difficulty=found.difficulty)
+    assert space.hardest.tolist() == [2, 5, 4, 3, 1, 6, 0, 7]
+
+
+def test_a_version_without_losses_says_so(tmp_path: Path) -> None:
+    """Whatever its metrics say."""
+    Artefacts(str(tmp_path)).write_folder("mine", files_of(version(metrics={"pretext": "rotation"}), None, []))
+    found = VersionFiles(Artefacts(str(tmp_path)), "mine").load()
+    assert (found.difficulty, found.pretext) == (None, "")
+
+
+def test_losses_must_fit_the_samples(tmp_path: Path) -> None:
+    """Too few are not written; others than finite ones are not read."""
+    with pytest.raises(InputError, match=r"losses of shape \(3,\) for 8 samples"):
+        files_of(replace(version(), difficulty=np.ones(3, np.float32)), None, [])
+    holey = replace(version(), difficulty=np.full(8, np.nan, np.float32))
+    Artefacts(str(tmp_path)).write_folder("mine", files_of(holey, None, []))
+    with pytest.raises(InputError, match="holds a difficulty that is not 8 finite float32 numbers"):
+        VersionFiles(Artefacts(str(tmp_path)), "mine").load()

@@ -77,6 +77,20 @@ def test_answers_become_a_revision_and_new_questions(shop: Workshop, house: Hous
     assert len(house.stores.revisions(NAME).latencies()) == 10
 
 
+def test_questions_follow_the_pretext_losses_of_the_version(shop: Workshop, house: House) -> None:
+    """By `pt4al` the first questions are about the hardest tenth."""
+    stores, versions = house.stores, house.stores.versions(NAME)
+    stores.projects.save(replace(stores.projects.get(NAME), strategy="pt4al"))
+    before, rng = versions.load("v0000"), np.random.default_rng(0)
+    losses = rng.permutation(len(before.sample_ids)).astype(np.float32)
+    versions.write(replace(before, id="v0001", difficulty=losses), None, [])
+    versions.make_current("v0001", "v0000")
+    sit(shop)
+    hardest = {before.sample_ids[row] for row in np.argsort(-losses)[:20]}
+    placed = [posted.question.candidates[0] for posted in house.questions()]
+    assert sum(sample in hardest for sample in placed) >= 9  # one in twenty is a check
+
+
 def test_the_solver_gives_the_second_opinion_where_the_project_says_so(shop: Workshop, house: House) -> None:
     """The same answers in the solver's embedding lead to what a learner in that space believes, and not to the kernel's."""
     for _ in range(3):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,6 +99,29 @@ def test_a_published_version_tells_how_it_was_trained_and_leaves_no_checkpoint(t
     assert 0 < version.metrics["precision"] < 1
     assert (version.metrics["sittings"], version.metrics["tuning"]) == (1, "full")
     assert not trainer.stores.artefacts.exists(f"projects/{NAME}/training")
+
+
+def test_losses_of_the_pretext_task_are_published_and_passed_on(trainer: Trainer) -> None:
+    """Learned where the strategy asks for them and the version has none; the next training takes them from the version."""
+    snapshot = training.take_snapshot(trainer.shop, NAME, 1)
+    told: list[dict[str, Any]] = []
+    assert training.pretext_losses(trainer.shop, snapshot, told.append, lambda: False) is None
+    asking = replace(snapshot, project=replace(snapshot.project, strategy="pt4al"))
+    losses = training.pretext_losses(trainer.shop, asking, told.append, lambda: False)
+    assert losses is not None
+    assert losses.shape == (len(snapshot.samples),)
+    assert {state["doing"] for state in told} == {"pretext"}
+    trained = training.run(trainer.shop, asking, lambda state: None, lambda: False)
+    outcome = training.publish(trainer.shop, replace(asking, difficulty=losses), trained)
+    version = trainer.stores.versions(NAME).load(outcome["version"])
+    assert version.pretext == "rotation"
+    np.testing.assert_array_equal(version.difficulty, losses)
+    told.clear()
+    again = training.pretext_losses(trainer.shop, replace(asking, version=version), told.append, lambda: False)
+    np.testing.assert_array_equal(again, losses)
+    assert told == []
+    with pytest.raises(UnavailableError, match="goes on where it was"):
+        training.pretext_losses(trainer.shop, asking, told.append, lambda: True)
 
 
 @pytest.mark.slow

@@ -16,6 +16,15 @@ SHORTLIST = 200
 """Samples offered a call."""
 
 
+def pt4al_easiest(state: State, rng: np.random.Generator) -> Candidates:
+    """As pt4al with the easiest samples first: for few answers, when typical samples teach most.
+
+    Source: Yi, Seo, Park and Choi 2022, "PT4AL", ECCV; the direction is that of Hacohen, Dekel and Weinshall 2022,
+    "Active learning on a budget", ICML, for low budgets
+    """
+    return pt4al(state, rng, hardest_first=False)
+
+
 def pt4al(state: State, rng: np.random.Generator, *, hardest_first: bool = True) -> Candidates:
     """Strata of pretext loss, hardest first; in each the samples believed in least.
 
@@ -32,11 +41,9 @@ def pt4al(state: State, rng: np.random.Generator, *, hardest_first: bool = True)
     """
     relations = Relations(state)
     n = len(state.space.sample_ids)
-    rank = np.empty(n, np.int64)
-    rank[state.space.hardest if hardest_first else state.space.hardest[::-1]] = np.arange(n)
-    stratum = rank * STRATA // n
+    rank, stratum = strata(state.space.hardest if hardest_first else state.space.hardest[::-1])
     cycle = int(relations.seen.sum()) // max(1, n // (EVERY * STRATA))
-    within = _evenly(rank, stratum) if cycle == 0 else relations.likely.max(axis=1)
+    within = evenly(rank, stratum) if cycle == 0 else relations.likely.max(axis=1)
     wait = (stratum - cycle) % STRATA
     scores = (STRATA - wait - np.clip(within, 0.0, 1.0 - 1e-9)) / STRATA
     fresh = np.flatnonzero(~relations.seen)
@@ -44,8 +51,15 @@ def pt4al(state: State, rng: np.random.Generator, *, hardest_first: bool = True)
     return place(state, relations, fresh, scores[fresh], lambda rows: relations.likely[rows])
 
 
-def _evenly(rank: Ints, stratum: Ints) -> Floats:
-    """Place of each sample in its stratum's order, float64 (N,) in [0, 1): every fifth first, then those beside them."""
+def strata(order: Ints) -> tuple[Ints, Ints]:
+    """Rank and stratum of each sample, int64 (N,), for rows in their order, int64 (N,): sizes differ by at most one."""
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank, rank * STRATA // len(order)
+
+
+def evenly(rank: Ints, stratum: Ints, every: int = EVERY) -> Floats:
+    """Place of each sample in its stratum, float64 (N,) in [0, 1): one in ``every`` first, then those beside them."""
     starts = np.cumsum(np.bincount(stratum, minlength=STRATA)) - np.bincount(stratum, minlength=STRATA)
     at = rank - starts[stratum]
-    return np.asarray((at % EVERY + at / (at.max() + 1)) / EVERY)
+    return np.asarray((at % every + at / (at.max() + 1)) / every)

@@ -27,7 +27,7 @@ from pal_backend.core.asking.checked import Strategy, checked
 from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.k_centre import k_centre
 from pal_backend.core.asking.pal_anchor import pal_anchor
-from pal_backend.core.asking.pt4al import pt4al
+from pal_backend.core.asking.pt4al import pt4al, pt4al_easiest
 from pal_backend.core.asking.random_pairs import random_pairs
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.asking.uncertainty import uncertainty
@@ -42,6 +42,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "k-centre": k_centre,
         "pal-anchor": pal_anchor,
         "pt4al": pt4al,
+        "pt4al-easiest": pt4al_easiest,
         "random": random_pairs,
         "gain": gain,
         "uncertainty": uncertainty,

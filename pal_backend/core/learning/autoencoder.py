@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, mse_loss
 
 from pal_backend.core.learning.backbones import initialise
+from pal_backend.core.learning.descent import descend
 
 SIDE = 32
 """Images are averaged down (or blown up) to this side first: what makes neighbours alike is coarse."""
@@ -88,26 +89,23 @@ def train_autoencoder(
         should_stop: asked before each step; if true the training ends with what it has learned by then.
     """
     network = Autoencoder(images.shape[-1], torch.Generator().manual_seed(seed)).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
-    rng = np.random.default_rng(seed)
-    steps = epochs * -(-len(images) // BATCH)
-    step = 0
-    for number in range(1, epochs + 1):
-        total = 0.0
-        order = rng.permutation(len(images))
-        for start in range(0, len(order), BATCH):
-            if should_stop():
-                return network.eval()
-            x = _floats(images[order[start : start + BATCH]], torch.device(device))
-            for group in optimiser.param_groups:
-                group["lr"] = LEARNING_RATE * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-            loss = mse_loss(network(x), x)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total += float(loss.detach()) * len(x)
-            step += 1
-        progress({"epoch": number, "of": epochs, "loss": total / len(images)})
+    place = torch.device(device)
+
+    def loss(rows: NDArray[np.int64]) -> Tensor:
+        x = _floats(images[rows], place)
+        return mse_loss(network(x), x)
+
+    descend(
+        torch.optim.Adam(network.parameters(), lr=LEARNING_RATE),
+        loss,
+        rows=len(images),
+        batch=BATCH,
+        epochs=epochs,
+        seed=seed,
+        schedule=lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+        progress=progress,
+        should_stop=should_stop,
+    )
     return network.eval()
 
 
