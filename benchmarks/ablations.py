@@ -46,19 +46,19 @@ class _NoTypical(Space):
         return rows, 1e-9 * sizes
 
 
-def one_opinion(ids: Sequence[str], features: Floats) -> Space:
+def one_opinion(sample_ids: Sequence[str], features: Floats, *, difficulty: Floats | None = None) -> Space:
     """Label spreading alone."""
-    return _as(_OneOpinion, build_space(ids, features))
+    return _as(_OneOpinion, build_space(sample_ids, features, difficulty=difficulty))
 
 
-def no_typical(ids: Sequence[str], features: Floats) -> Space:
+def no_typical(sample_ids: Sequence[str], features: Floats, *, difficulty: Floats | None = None) -> Space:
     """Typical samples count like any other."""
-    return _as(_NoTypical, build_space(ids, features))
+    return _as(_NoTypical, build_space(sample_ids, features, difficulty=difficulty))
 
 
-def blunt_graph(ids: Sequence[str], features: Floats) -> Space:
+def blunt_graph(sample_ids: Sequence[str], features: Floats, *, difficulty: Floats | None = None) -> Space:
     """The weights as self-tuning has them, exp(-d^2 / (s_i s_j)) instead of their squares."""
-    space = build_space(ids, features)
+    space = build_space(sample_ids, features, difficulty=difficulty)
     graph = space.graph.copy()
     graph.data = np.sqrt(graph.data)
     return replace(space, graph=graph)
