@@ -370,9 +370,10 @@ def test_a_password_is_printed_once_and_kept_as_a_hash(tmp_path: Path) -> None:
 def test_ctrl_c_is_not_a_fault(tmp_path: Path) -> None:
     """Interrupted: exit code 130 and one line."""
     code = (
-        "import os, signal, sys\n"
+        "import os, signal, time\n"
         "from pal_backend import cli, simulation\n"
-        "simulation.simulate = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        # the signal may come in by another thread, a moment later
+        "simulation.simulate = lambda *a, **k: (os.kill(os.getpid(), signal.SIGINT), time.sleep(60))\n"
         "cli.main()\n"
     )
     np.save(tmp_path / "X.npy", np.zeros((4, 2)))
