@@ -81,10 +81,11 @@ def regrouped(space: Space, before: Known, after: Known, answer: Answer) -> bool
 def _founds(space: Space, known: Known, root: Root) -> bool:
     """Whether a component that is no group counts as one."""
     graph, beliefs = known
-    apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
-    if root not in graph.members or apart < min(SUPPORT, len(beliefs.groups)):
+    members = len(graph.members.get(root, ()))
+    if not members or (members == 1 and beliefs.probabilities[space.index[root], -1] < BELIEVED):
         return False
-    return len(graph.members[root]) > 1 or bool(beliefs.probabilities[space.index[root], -1] >= BELIEVED)
+    apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
+    return apart >= min(SUPPORT, len(beliefs.groups))
 
 
 def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
