@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.bar import run_bar
 from benchmarks.gps_runs import PRIORS, SIMCLR, Job, PriorFeatures, Run, judge_prior, run
 from benchmarks.images import LabelledImages, cifar10, from_folder
 from benchmarks.questions import numbers, parts
@@ -153,12 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     try:
         data = load(options)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console(to_stderr=True)) as bar:
-            task = bar.add_task("", total=100)
-            runs = carry_out(
-                options, data, lambda words, share: bar.update(task, description=words, completed=100 * share)
-            )
+        with run_bar() as tell:
+            runs = carry_out(options, data, tell)
     except PalError as problem:
         sys.exit(f"python -m benchmarks.gps: {problem}")
     lines = summary(runs)

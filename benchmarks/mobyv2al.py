@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.bar import run_bar
 from benchmarks.gps import keep, kept, load
 from benchmarks.images import LabelledImages
 from benchmarks.mobyv2al_runs import METHODS, Job, Result, run
@@ -124,12 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     try:
         data = load(options)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console(to_stderr=True)) as bar:
-            task = bar.add_task("", total=100)
-            runs = carry_out(
-                options, data, lambda words, share: bar.update(task, description=words, completed=100 * share)
-            )
+        with run_bar() as tell:
+            runs = carry_out(options, data, tell)
     except PalError as problem:
         sys.exit(f"python -m benchmarks.mobyv2al: {problem}")
     lines = summary(runs)
