@@ -2,7 +2,8 @@
 
 In this order, each part for itself (a backbone with its weights is one part):
 
-1. ``pal init --recipe … --backbone … --weights … --tuning …``, kept with the project;
+1. ``pal init --recipe … --backbone … --weights … --tuning …``, kept with the project; whoever changes the recipe later, by
+   ``pal set`` or on the page of questions, changes that;
 2. the extra parameters of the ML backend in Label Studio, of the first desk that says something: whoever may edit that
    project writes them, so they may name any recipe and tuning, but only backbones of the operator's list ``PAL_BACKBONES``,
    and weights only by the name of a file in ``PAL_HOME/weights``;
@@ -49,6 +50,8 @@ class Operator:
     """Backbones that extra parameters may name, each spelt in full."""
     folder: Path = Path(FOLDER)
     key: str = field(default="", repr=False)
+    open_questions: int = 10
+    """Least number of open questions on a desk, where the project says nothing."""
 
     @classmethod
     def of(cls, settings: Settings, credentials: Credentials) -> Operator:
@@ -65,7 +68,7 @@ class Operator:
                 BackboneName.parse(name)
         except InputError as problem:
             raise ConfigError(f"PAL_RECIPE, PAL_BACKBONE or PAL_BACKBONES cannot be used: {problem}") from None
-        return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key)
+        return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key, settings.open_questions)
 
     def seal(self, project: str, choice: Choice) -> str:
         """HMAC-SHA256 of a project's backbone and weights: that whoever holds the key named them. 64 hex digits."""
@@ -79,7 +82,8 @@ class Chosen:
 
     choice: Choice
     said_by: Mapping[str, str]
-    """Of recipe, backbone and tuning: "pal init", "desk NAME", "environment" or "default"."""
+    """Of recipe, backbone and tuning: "pal init", "desk NAME", "environment" or "default"; of a recipe that was changed
+    since also "pal set" or "a lead"."""
 
 
 def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
@@ -93,7 +97,8 @@ def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
     for _, layer in layers:
         found = found.over(layer)
     said_by = {
-        "recipe": next((who for who, layer in layers if layer.recipe), DEFAULT),
+        "recipe": (project.recipe and project.recipe_by)
+        or next((who for who, layer in layers if layer.recipe), DEFAULT),
         "backbone": next((who for who, layer in layers if layer.backbone or layer.weights), DEFAULT),
         "tuning": next((who for who, layer in layers if layer.tuning), DEFAULT),
     }
@@ -161,7 +166,7 @@ def initialised(
         InputError: a name cannot be read.
     """
     if recipe is not None:
-        project = replace(project, recipe=recipe)
+        project = with_recipe(project, recipe, "")
     if tuning is not None:
         project = replace(project, tuning=tuning)
     if backbone is not None:
@@ -172,6 +177,22 @@ def initialised(
     if weights is not None:
         project = replace(project, weights=str(Path(weights).absolute()) if weights else "")
     return replace(project, seal=operator.seal(project.name, _known(project.choice)))
+
+
+def with_recipe(project: Project, name: str, by: str) -> Project:
+    """The project with another recipe; empty: others may say. What `pal init` sealed stays sealed, and nothing else is.
+
+    Args:
+        project: as it is.
+        name: of the recipe.
+        by: who chose it; empty: `pal init`.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    if name:
+        recipe(name)
+    return replace(project, recipe=name, recipe_by=by if name else "")
 
 
 def allow(asked: Choice, operator: Operator) -> None:

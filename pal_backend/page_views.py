@@ -58,7 +58,8 @@ class PageViews:
         Raises:
             NotFoundError: there is no such project.
         """
-        project = self.stores.projects.get(name).name
+        kept = self.stores.projects.get(name)
+        project = kept.name
         job = self.queues.training(project)
         training = "" if job is None else f"{job.id} {job.state} {sorted(job.progress.items())}"
         parts = (
@@ -69,6 +70,7 @@ class PageViews:
             self.stores.names(project).stamp(),
             self.stores.reports(project).stamp(),
             training,
+            (kept.paused_at, kept.strategy, kept.recipe, kept.open_questions),
         )
         return "|".join(map(str, parts))
 

@@ -224,6 +224,8 @@ class _Run:
     # --- 3. posting
 
     def _post(self) -> int:
+        if self.project.paused:  # what is journalled waits too
+            return 0
         waiting = [q for q in self.questions.open(self.desk.name) if q.state is State.JOURNALED and q.task is None]
         for start in range(0, len(waiting), IMPORT_CHUNK):
             chunk = waiting[start : start + IMPORT_CHUNK]

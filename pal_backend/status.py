@@ -49,6 +49,12 @@ class Asks:
     """The task whose losses recipe or strategy ask for; "" for none."""
     stands_in: bool
     """Whether the version in use lacks them."""
+    open_questions: int
+    """Least number of open questions on a desk; three for each active annotator when that is more."""
+    open_by: str
+    """Who said so: "this project" or "PAL_OPEN_QUESTIONS"."""
+    paused_at: float | None
+    """Since when no new questions are asked, in seconds since 1970; None: they are."""
 
     @property
     def sentence(self) -> str:
@@ -113,7 +119,8 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
     revision, latencies = revisions.current(), revisions.latencies()
     held, quarantine = answers.held(), load_quarantine(stores.artefacts, name)
     effort = Effort() if revision is None else revision.effort
-    version, learns = versions.current(), chosen(project, stores, operator)
+    version = versions.current()
+    learns, asks = asks_of(project, stores, operator)
     return Status(
         project=name,
         desks=tuple(_desk_status(name, desk, stores, effort.outlooks.get(desk.kind)) for desk in project.desks),
@@ -137,13 +144,29 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
         annotators=effort.people,
         quality=_quality(name, revision),
         learns=learns,
-        asks=_asks(project, learns, {} if version is None else versions.describe(version)["metrics"]),
+        asks=asks,
     )
 
 
-def _asks(project: Project, learns: Chosen, metrics: Mapping[str, Any]) -> Asks:
+def asks_of(project: Project, stores: Stores, operator: Operator) -> tuple[Chosen, Asks]:
+    """How a project learns, and how it asks, as it counts now.
+
+    Raises:
+        InputError: something that is kept about it is malformed.
+    """
+    learns, versions = chosen(project, stores, operator), stores.versions(project.name)
+    version = versions.current()
+    metrics: Mapping[str, Any] = {} if version is None else versions.describe(version)["metrics"]
     pretext = pretext_of(learns.choice.recipe, project.strategy)
-    return Asks(project.strategy, pretext, bool(pretext) and metrics.get("pretext") != pretext)
+    asks = Asks(
+        strategy=project.strategy,
+        pretext=pretext,
+        stands_in=bool(pretext) and metrics.get("pretext") != pretext,
+        open_questions=project.open_questions or operator.open_questions,
+        open_by="this project" if project.open_questions else "PAL_OPEN_QUESTIONS",
+        paused_at=project.paused_at or None,
+    )
+    return learns, asks
 
 
 def _quality(project: str, revision: Revision | None) -> Quality | None:

@@ -44,6 +44,9 @@ COMMANDS = (
     "train",
     "evaluate",
     "rotate-media",
+    "pause",
+    "resume",
+    "set",
     "version",
 )
 

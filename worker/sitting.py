@@ -73,6 +73,7 @@ class Sitting:
             if not self._keep_lease():
                 log.info("%s: the lease ran out; leaving it to the next sitting", self._project.name)
                 return folded
+            self._follow_project()
             self._follow_version()
             batch = self._events.read(self._events.cursor(), READ_COUNT, BLOCK_MS)
             if batch:
@@ -105,6 +106,15 @@ class Sitting:
         version = self._versions.load(current)
         self._learner.move_to(self._seen(version))
         self._version, self._dirty = version.id, True
+
+    def _follow_project(self) -> None:
+        """Ask as the project says now: somebody may have paused it, or chosen another strategy or number of questions."""
+        now, before = self._shop.stores.projects.get(self._project.name), self._agenda.project
+        if now == before:
+            return
+        if now.strategy != before.strategy:
+            self._learner.ask_by(now.strategy)
+        self._agenda.project, self._dirty = now, True
 
     def _seen(self, version: Version) -> Space:
         return self._space(version.sample_ids, version.features, difficulty=version.difficulty)

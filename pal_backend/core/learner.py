@@ -110,6 +110,14 @@ class Learner:
         self._folded = []
         self._fold()
 
+    def ask_by(self, strategy: str | Strategy) -> None:
+        """Choose the next questions by another strategy; what is known and what is open stays.
+
+        Raises:
+            InputError: no strategy has that name.
+        """
+        self._strategy = named_strategy(strategy)
+
     def posterior(self) -> Posterior:
         """Beliefs as workers publish them."""
         beliefs, graph, space = self.beliefs, self._graph, self._space

@@ -7,9 +7,15 @@ let stream = null;
 let due = false;
 let busy = false;
 
+function isChanged(field) {
+  if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
+  return [...field.options].some((option) => option.selected !== option.defaultSelected);
+}
+
 function isInUse(part) {
   const focus = document.activeElement;
-  return part.contains(focus) && /^(INPUT|TEXTAREA|SELECT)$/.test(focus.tagName);
+  const fields = [...part.querySelectorAll("input, textarea, select")];
+  return fields.some((field) => field === focus || isChanged(field));
 }
 
 function keepOpen(from, to) {
