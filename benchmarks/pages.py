@@ -31,7 +31,9 @@ from rich.table import Table
 
 from benchmarks.questions_tables import console
 from pal_backend.core.paying import Effort, Outlook, Person
+from pal_backend.core.places import LARGEST, Places
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.projection import MOST as ON_MAP
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.vocabulary import (
     Annotation,
@@ -104,6 +106,10 @@ class World:
         versions = self._stores.versions(PROJECT)
         versions.write(Version("v0000", self.ids, features, "given", 0, "random", {}), None, [])
         versions.make_current("v0000", None)
+        shown = min(ON_MAP, len(self.ids))
+        rows = np.sort(self._rng.choice(len(self.ids), shown, replace=False)).astype(np.int32)
+        xy = self._rng.integers(LARGEST, size=(shown, 2), endpoint=True, dtype=np.uint16)
+        self._stores.maps(PROJECT).put("v0000", Places(rows, xy, "random"), len(self.ids))
 
     def _answer(self) -> None:
         pairs = self._rng.integers(len(self.ids), size=(self._annotations, 2))
@@ -189,6 +195,10 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
         "group, most doubtful": f"{here}/groups/{group}?order=doubtful",
         "group, last added": f"{here}/groups/{group}?order=joined",
         "questions": f"{here}/questions",
+        "map": f"{here}/map",
+        "map, its places": f"{here}/map/v0000/places",
+        "map, its groups": f"{here}/map/v0000/groups",
+        "map, a sample": f"{here}/map/v0000/samples/17",
     }
     first, size = asked(client, here)
     found: list[dict[str, Any]] = []

@@ -68,6 +68,7 @@ class PageViews:
             self.stores.questions(project).count(),
             self.stores.versions(project).current(),
             self.stores.names(project).stamp(),
+            self.stores.maps(project).stamp(),
             self.stores.reports(project).stamp(),
             training,
             (kept.paused_at, kept.strategy, kept.recipe, kept.open_questions),

@@ -19,6 +19,7 @@ from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
 from pal_backend.pages_controls import control_routes
+from pal_backend.pages_map import map_routes
 from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
 from pal_backend.thumbnails import Thumbnails
 from pal_backend.views_controls import controls_view
@@ -71,6 +72,7 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
     _reading(routes, pages, views, door)
     _acting(routes, views, door, gate)
     control_routes(routes, views, door, gate)
+    map_routes(routes, pages, views, door)
     _pictures(routes, views, door, files)
     _streams(routes, views, door, closing)
     return routes

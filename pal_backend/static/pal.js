@@ -47,6 +47,7 @@ async function refresh() {
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       putInPlace(page);
+      document.dispatchEvent(new Event("pal:fresh"));
       live.dataset.stamp = page.querySelector("[data-changes]").dataset.stamp;
     }
   } catch { /* the stream connects again by itself, and then says what is new */ }

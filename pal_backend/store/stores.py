@@ -12,6 +12,7 @@ from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
 from pal_backend.store.events import Events
 from pal_backend.store.history import History
 from pal_backend.store.logins import Logins
+from pal_backend.store.maps import Maps
 from pal_backend.store.names import Names
 from pal_backend.store.projects import Projects, check_name
 from pal_backend.store.questions import Questions
@@ -88,6 +89,10 @@ class Stores:
     def names(self, project: str) -> Names:
         """What people call the groups of a project."""
         return Names(self.redis, self.artefacts, check_name(project))
+
+    def maps(self, project: str) -> Maps:
+        """Where the samples of a project's versions lie on a plane."""
+        return Maps(self.redis, self.artefacts, check_name(project))
 
     def reports(self, project: str) -> Reports:
         """What the doctor found last about a project."""
