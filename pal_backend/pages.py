@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,12 +15,14 @@ from pal_backend.core.vocabulary import SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError, PalError
 from pal_backend.gate import Gate
+from pal_backend.label_studio_people import People
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
 from pal_backend.pages_controls import control_routes
 from pal_backend.pages_map import map_routes
 from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
+from pal_backend.pages_sign_in import inside, login_page, token_routes
 from pal_backend.thumbnails import Thumbnails
 from pal_backend.views_controls import controls_view
 
@@ -40,7 +42,7 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except AccessError as problem:
-                if problem.status != AccessError.status or request.url.path == "/login":
+                if problem.status != AccessError.status or request.url.path.startswith("/login"):
                     return _problem_page(request, str(problem), problem.status)
                 goal = quote(request.url.path) if request.method == "GET" else "/projects"
                 return RedirectResponse(f"/login?next={goal}", 303, PRIVATE)
@@ -56,7 +58,9 @@ class PageRoute(APIRoute):
         return handle_for_people
 
 
-def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, closing: Callable[[], bool]) -> APIRouter:
+def page_routes(
+    views: PageViews, door: Door, gate: Gate, files: MediaFiles, people: People, *, closing: Callable[[], bool]
+) -> APIRouter:
     """All pages.
 
     Args:
@@ -64,11 +68,13 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
         door: who may see them.
         gate: reads the bodies of forms.
         files: pictures of the pools.
+        people: tells whose a Label Studio token is.
         closing: whether the server is about to end; live pages are then let go.
     """
     pages = Pages(Static.load(HERE / "static"))
     routes = APIRouter(route_class=PageRoute, dependencies=[Depends(_remember(pages))])
     _way_in(routes, pages, door, gate)
+    token_routes(routes, pages, door, gate, people)
     _reading(routes, pages, views, door)
     _acting(routes, views, door, gate)
     control_routes(routes, views, door, gate)
@@ -87,20 +93,17 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
     @routes.get("/login")
     def login(next: str = "") -> Response:
-        return pages.render("login.html", None, next=_inside(next), problem="", is_open=door.is_open)
+        return login_page(pages, door, next)
 
     @routes.post("/login")
     def enter(request: Request, content: body) -> Response:
         form = form_of(content)
-        goal = _inside(form.get("next", ""))
         try:
             role, cookie = door.enter(request, form.get("password", ""))
         except AccessError as problem:
-            return pages.render(
-                "login.html", None, status=problem.status, next=goal, problem=str(problem), is_open=door.is_open
-            )
+            return login_page(pages, door, form.get("next", ""), problem)
         log.info("somebody signed in as %s", role)
-        response = RedirectResponse(goal, 303, PRIVATE)
+        response = RedirectResponse(inside(form.get("next", "")), 303, PRIVATE)
         door.remember(response, cookie)
         return response
 
@@ -212,11 +215,3 @@ def _problem_page(request: Request, sentence: str, status: int) -> Response:
     if pages is None:
         return Response(sentence, status, PRIVATE, "text/plain")
     return pages.render("problem.html", None, status=status, sentence=sentence, number=status)
-
-
-def _inside(path: str) -> str:
-    """A path of ours to go on to, never another host."""
-    parts = urlsplit(path)
-    plain = path.isascii() and path.isprintable() and "\\" not in path and not path.startswith("//")
-    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/projects")
-    return path if plain and ours else "/projects"

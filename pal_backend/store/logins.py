@@ -12,7 +12,7 @@ from redis import Redis
 
 WINDOW_S = 60
 MOST_TRIES = 10
-"""Attempts within a window; behind a proxy that hides addresses all people share them."""
+"""Attempts within a window; behind a proxy that is not named in ``PAL_TRUSTED_PROXIES`` all people share them."""
 
 
 class Logins:
