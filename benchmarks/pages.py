@@ -217,16 +217,17 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
 
 def run(samples: int, groups: int, annotations: int, repeat: int) -> list[dict[str, Any]]:
     """A world of its own, served for as long as it takes."""
-    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder, "redis"), _free_port()) as redis:
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder, "redis"), free_port()) as redis:
         url = f"redis://127.0.0.1:{redis.port}/0"
-        settings = Settings(home=Path(folder, "pal"), redis_url=url, port=_free_port(), log_level="WARNING")
+        settings = Settings(home=Path(folder, "pal"), redis_url=url, port=free_port(), log_level="WARNING")
         world = World(settings, samples, groups, annotations, seed=0)
         world.publish()
         with serving(settings) as client:
             return measure(client, world, repeat)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

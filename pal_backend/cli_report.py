@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pal_backend.core.paying import Person
     from pal_backend.core.quality import Quality
     from pal_backend.queues import JobStatus
-    from pal_backend.status import Asks, Status
+    from pal_backend.status import Asks, DeskStatus, Status
     from pal_backend.store.stores import Stores
 
 SHOWN = 5
@@ -145,6 +145,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         f"{desk.name}: {desk.open_questions} open {desk.kind} questions, Label Studio project {desk.label_studio_project}"
         + (", retired" if desk.retired else "")
         + (", guesses shown" if desk.prelabel else "")
+        + _seconds(desk)
         for desk in found.desks
     ]
     latency = found.median_seconds_webhook_to_revision
@@ -170,6 +171,14 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("set aside", _quarantine(found)),
     ]
     return [*rows, ("learning", found.learning)] if found.learning else rows
+
+
+def _seconds(desk: DeskStatus) -> str:
+    """What an answer at a desk takes, and how that is known."""
+    if desk.seconds_per_answer is None:
+        return ""
+    known = f"{desk.timed_answers} questions timed" if desk.timed_answers else "assumed, none is timed yet"
+    return f", {desk.seconds_per_answer:.1f} s an answer ({known})"
 
 
 def _quality(quality: Quality | None) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -249,7 +250,8 @@ class _Run:
             posted.question,
             project=self.project.name,
             desk=self.desk.name,
-            media_url=lambda sample: self.links.url(self.project.name, sample),
+            media_url=partial(self.links.url, self.project.name),
+            small_url=partial(self.links.small, self.project.name),
             predictions=[self._prediction(posted)] if kept_from is None else [],
             kept_from=kept_from or (),
         )

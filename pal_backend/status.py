@@ -34,8 +34,10 @@ class DeskStatus:
     open_questions: int
     seconds_per_question: float | None = None
     """Expected of a person; None before a revision has looked."""
+    seconds_per_answer: float | None = None
+    """The same for one answered pair, of which a screen gives several; by it desks compare."""
     timed_answers: int = 0
-    """Answers of this kind that the seconds rest on; 0: they are assumed."""
+    """Questions of this kind whose ``lead_time`` the seconds rest on; 0: they are assumed."""
     gain_per_second: float | None = None
     """Expected of the next questions of this kind; None unless there is a desk of each kind."""
 
@@ -192,6 +194,7 @@ def _desk_status(project: str, desk: Desk, stores: Stores, outlook: Outlook | No
     return replace(
         found,
         seconds_per_question=outlook.seconds,
+        seconds_per_answer=outlook.seconds_per_answer,
         timed_answers=outlook.timed,
         gain_per_second=outlook.gain_per_second,
     )

@@ -140,6 +140,7 @@ def task_json(
     project: str,
     desk: str,
     media_url: Callable[[SampleId], str],
+    small_url: Callable[[SampleId], str] | None = None,
     predictions: Sequence[Mapping[str, Any]] = (),
     kept_from: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -150,13 +151,16 @@ def task_json(
         project: ours.
         desk: ours.
         media_url: where a sample's picture is.
+        small_url: where it is in the one size that candidates of a screen have; None: as it is.
         predictions: as :func:`prediction_json` makes them.
         kept_from: e-mail addresses of people whom the label stream shall not serve it to (:data:`PLACEHOLDER`).
     """
-    anchor, urls = media_url(question.anchor), [(sample, media_url(sample)) for sample in question.candidates]
-    data = (
-        render.pair_task(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else render.screen_task(anchor, urls)
-    )
+    anchor = media_url(question.anchor)
+    if question.kind is QuestionKind.PAIR:
+        data = render.pair_task(anchor, media_url(question.candidates[0]))
+    else:
+        shown = small_url or media_url
+        data = render.screen_task(anchor, [(sample, shown(sample)) for sample in question.candidates])
     task = {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
     if kept_from:
         task["drafts"] = [
