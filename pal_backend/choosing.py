@@ -176,7 +176,10 @@ def initialised(
         project = replace(project, backbone=backbone, weights="")
     if weights is not None:
         project = replace(project, weights=str(Path(weights).absolute()) if weights else "")
-    return replace(project, seal=operator.seal(project.name, _known(project.choice)))
+    choice = _known(project.choice)
+    if backbone is None and weights is None:
+        return project  # what lies in Redis by somebody else's hand is not vouched for along the way
+    return replace(project, seal=operator.seal(project.name, choice))
 
 
 def with_recipe(project: Project, name: str, by: str) -> Project:

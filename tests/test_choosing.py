@@ -214,3 +214,11 @@ def test_an_environment_that_cannot_be_used_stops_the_process(variable: str) -> 
     """The variable is named."""
     with pytest.raises(ConfigError, match=variable):
         Operator.of(Settings.from_env({variable: "a/b"}), Credentials())
+
+
+def test_only_who_names_a_backbone_vouches_for_it(stores: Stores) -> None:
+    """`pal init --recipe` seals no backbone that somebody else wrote into Redis."""
+    written = replace(PROJECT, backbone="evil.networks:make")
+    with pytest.raises(AccessError):
+        settled(told(written, recipe="vicreg", tuning="full"), stores, OPERATOR)
+    assert settled(told(written, backbone="evil.networks:make"), stores, OPERATOR).backbone == "evil.networks:make"
