@@ -8,17 +8,18 @@ from dataclasses import asdict
 
 import pytest
 from redis import Redis
+from typer.testing import CliRunner
 
 from pal_backend.choosing import Operator, ask, chosen
+from pal_backend.cli import app
 from pal_backend.controls import Controls, Wishes
 from pal_backend.core.asking import names
 from pal_backend.core.asking.strategies import STRATEGIES
 from pal_backend.core.choice import Choice
 from pal_backend.core.recipes import RECIPES
-from pal_backend.errors import InputError, NotFoundError
+from pal_backend.errors import InputError, NotFoundError, PalError
 from pal_backend.queues import Queues
 from pal_backend.store.projects import Project
-from tests.test_cli import pal
 from tests.test_pages import OVERVIEW, QUESTIONS, entered, token_of
 from tests.test_pages import web as web  # noqa: PLC0414  a fixture
 from tests.web_side import NOW, PROJECT, WebSide
@@ -176,20 +177,27 @@ def test_nobody_else_acts(web: WebSide) -> None:
 # ---- the commands ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_commands_do_the_same(web: WebSide) -> None:
+def test_the_commands_do_the_same(web: WebSide, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pal pause`, `resume` and `set` say what counts now, for people and programs; `pal status` shows it."""
-    env = {"REDIS_URL": web.settings.redis_url, "PAL_HOME": str(web.settings.home)}
-    assert "rec: paused since" in pal("pause", env=env).stdout
-    found = json.loads(
-        pal("set", PROJECT, "--strategy", "random", "--recipe", "scl", "--queue", "5", "--json", env=env).stdout
-    )
+    surroundings = {"REDIS_URL": web.settings.redis_url, "PAL_HOME": str(web.settings.home), "COLUMNS": "300"}
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+
+    def pal(*words: str) -> str:
+        done = CliRunner().invoke(app, words)
+        if isinstance(done.exception, PalError):
+            raise done.exception
+        return done.stdout
+
+    assert "rec: paused since" in pal("pause")
+    found = json.loads(pal("set", PROJECT, "--strategy", "random", "--recipe", "scl", "--queue", "5", "--json"))
     assert found["paused_at"] == kept(web).paused_at > 0
     assert {name: found[name] for name in ("strategy", "recipe", "recipe_by", "open_questions", "open_by")} == {
         "strategy": "random", "recipe": "scl", "recipe_by": "pal set", "open_questions": 5, "open_by": "this project",
     }  # fmt: skip
-    table = pal("status", env=env).stdout
+    table = pal("status")
     assert "no new questions are asked" in table and "recipe scl (pal set)" in table and "5 on a desk" in table
-    assert "rec: asks questions; by random" in pal("resume", env=env).stdout
-    wrong = pal("set", "--strategy", "best", env=env)
-    assert wrong.returncode == 2 and "best" in wrong.stderr
-    assert pal("set", env=env).returncode == 2
+    assert "rec: asks questions; by random" in pal("resume")
+    for wrong in (("set", "--strategy", "best"), ("set",)):
+        with pytest.raises(InputError):
+            pal(*wrong)
