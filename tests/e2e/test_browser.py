@@ -133,6 +133,7 @@ def test_a_person_ticks_a_screen(stack: Stack, desk: Desk, browser: Browser) -> 
     stack.until(lambda: stack.posted(screens) >= 5, "screens stand in Label Studio")
     known = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     page = open_stream(browser, stack, screens, stack.label_studio.email, pictures=4)
+    page.wait_for_function("() => [...document.querySelectorAll('.pal-candidates img')].every(i => i.naturalWidth)")
     keep_picture(page, "label-stream-screen.png")
     see_that_the_anchor_stays(page)
 
