@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
+from pal_backend.core.asking import names
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError, PalError
@@ -124,6 +125,7 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
 def _reading(routes: APIRouter, pages: Pages, views: PageViews, door: Door) -> None:
     seen = Annotated[Visitor, Depends(door.visitor)]
+    strategies = names.known()  # once: looking through the installed packages takes longer than the page
 
     @routes.get("/projects")
     def projects(visitor: seen) -> Response:
@@ -148,7 +150,7 @@ def _reading(routes: APIRouter, pages: Pages, views: PageViews, door: Door) -> N
     @routes.get("/projects/{project}/questions")
     def questions(visitor: seen, project: str) -> Response:
         stamp = short(views.stamp(project))
-        found, controls = views.questions(project), controls_view(views, project)
+        found, controls = views.questions(project), controls_view(views, project, strategies)
         return pages.render("questions.html", visitor, stamp=stamp, questions=found, controls=controls, project=project)
 
 

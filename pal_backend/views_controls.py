@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pal_backend.choosing import Chosen
 from pal_backend.controls import MOST_OPEN
-from pal_backend.core.asking import names
 from pal_backend.core.recipes import RECIPES
 from pal_backend.page_views import PageViews
 from pal_backend.status import Asks, asks_of
@@ -30,8 +29,13 @@ class ControlsView:
     most_open: int = MOST_OPEN
 
 
-def controls_view(views: PageViews, name: str) -> ControlsView:
+def controls_view(views: PageViews, name: str, strategies: Iterable[str]) -> ControlsView:
     """Of one project.
+
+    Args:
+        views: its stores.
+        name: of the project.
+        strategies: there are, by name.
 
     Raises:
         NotFoundError: there is no such project.
@@ -41,7 +45,7 @@ def controls_view(views: PageViews, name: str) -> ControlsView:
     return ControlsView(
         asks=asks,
         learns=learns,
-        strategies=sorted({*names.known(), project.strategy}),
+        strategies=sorted({*strategies, project.strategy}),
         recipes={recipe.name: recipe.about for recipe in RECIPES.values()},
         own_recipe=project.recipe,
         own_open=project.open_questions,
