@@ -292,7 +292,7 @@ def test_questions_say_why_they_are_asked(web: WebSide) -> None:
     page = entered(web, "viewer").get(QUESTIONS).text
     assert page.index("Which group does it belong to?") < page.index("A uniform sample")
     assert "70 % same" in page and "80 % same" not in page and "kept blind" in page
-    assert "2.50 samples" in page
+    assert "2.50 samples" in page and page.count("<dd>pair</dd>") == 2
 
 
 def test_pictures_are_shown_in_one_size(web: WebSide) -> None:
