@@ -23,7 +23,9 @@ from pal_backend.gate import Gate
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
+from pal_backend.pages_review import Frame, review_routes
 from pal_backend.thumbnails import Thumbnails
+from pal_backend.views_review import ReviewViews
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +130,9 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
     _acting(routes, views, door, gate)
     _pictures(routes, views, door, files)
     _streams(routes, views, door, closing)
+    reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)
+    frame = Frame(pages.render, lambda path: RedirectResponse(path, 303, PRIVATE), views.stamp)
+    review_routes(routes, frame, reviews, door, gate)
     return routes
 
 

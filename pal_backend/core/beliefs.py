@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,16 +98,21 @@ class Beliefs:
 def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
 
-    By answers alone; what a lead made a group of its own is one. A group founded too early costs one "same" later: the two
-    are joined, and the older one's name stays.
+    By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
+    What a lead decides unites and parts the groups that people's answers found, and founds and ends no other.
     """
+    if graph.people is not None:
+        found = (graph.people.members[root] for root in founded(graph.people))
+        mostly = (Counter(map(graph.component.__getitem__, members)).most_common(1)[0][0] for members in found)
+        kept = graph.parted.union(mostly)
+        return tuple(root for root in graph.members if root in kept)
     apart: dict[Root, set[Root]] = defaultdict(set)
     for a, b in graph.cannot:
         apart[a].add(b)
         apart[b].add(a)
     groups: list[Root] = []
     for root in graph.members:
-        if root in graph.parted or len(apart[root].intersection(groups)) >= min(SUPPORT, len(groups)):
+        if len(apart[root].intersection(groups)) >= min(SUPPORT, len(groups)):
             groups.append(root)
     return tuple(groups)
 

@@ -85,6 +85,7 @@ class SimilarityGraph:
         established: least evidence that joins two components of several samples; 0 until errors are seen.
         since: when each sample was first joined to another, see :func:`~pal_backend.core.contraction.contract`.
         parted: the roots of components that a lead declared to be groups of their own.
+        people: the graph without leads' decisions, None where there are none.
     """
 
     edges: Mapping[Pair, Edge]
@@ -96,6 +97,7 @@ class SimilarityGraph:
     established: float
     since: Mapping[SampleId, Turn]
     parted: frozenset[Root] = frozenset()
+    people: SimilarityGraph | None = None
 
     @classmethod
     def of(cls, answers: Iterable[Answer]) -> SimilarityGraph:
@@ -107,7 +109,9 @@ class SimilarityGraph:
         ordered = in_time(answers)
         said = [answer for answer in ordered if answer.origin is not Origin.DECISION]
         graph = cls._of_people(said)
-        return graph if len(said) == len(ordered) else cls.under(ordered, graph.rates, graph.established)
+        if len(said) == len(ordered):
+            return graph
+        return replace(cls.under(ordered, graph.rates, graph.established), people=graph)
 
     @classmethod
     def _of_people(cls, ordered: Sequence[Answer]) -> SimilarityGraph:
@@ -166,8 +170,15 @@ class SimilarityGraph:
         Args:
             answer: given later than all others.
         """
+        people = None if self.people is None else self.people.extended(answer)
+        if self.people is not None and people is None:
+            return None
+        found = self._extended(answer)
+        return None if found is None else replace(found, people=people)
+
+    def _extended(self, answer: Answer) -> SimilarityGraph | None:
         weight = self.weigh(answer)
-        if weight is None or (self._with_decisions and not self.established):
+        if weight is None:
             return None
         edges = dict(self.edges)
         _add(edges, answer, weight, self.last_rank + 1)
@@ -257,10 +268,6 @@ class SimilarityGraph:
         ]
         first, second, weight = zip(*found, strict=True) if found else ((), (), ())
         return np.asarray(first, np.int64), np.asarray(second, np.int64), np.asarray(weight, np.float64)
-
-    @cached_property
-    def _with_decisions(self) -> bool:
-        return any(edge.decided for edge in self.edges.values())
 
     @cached_property
     def last_rank(self) -> int:

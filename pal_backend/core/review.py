@@ -16,6 +16,8 @@ from pal_backend.core.vocabulary import Pair, SampleId
 
 LEAST_DOUBT = 0.05
 """A union is shown from this chance on that it is none."""
+LEAST_MOVED = 0.5
+"""Samples that would be in another group, were it none."""
 SHOWN = 12
 """Members of the larger side that are named."""
 
@@ -45,7 +47,8 @@ def doubtful_merges(
     space: Space, graph: SimilarityGraph, beliefs: Beliefs, seams: Sequence[Seam]
 ) -> list[DoubtfulMerge]:
     """The seams that may be none, largest stake first."""
-    doubted = [seam for seam in seams if seam.two >= LEAST_DOUBT and beliefs.placed[seam.small[0]] >= 0]
+    doubted = [seam for seam in seams if seam.two >= LEAST_DOUBT and seam.stake >= LEAST_MOVED * seam.two]
+    doubted = [seam for seam in doubted if beliefs.placed[seam.small[0]] >= 0]
     if not doubted:
         return []
     first, second, weight = graph.ends(space.index)

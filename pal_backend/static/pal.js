@@ -8,6 +8,7 @@ let due = false;
 let busy = false;
 
 function isInUse(part) {
+  if (part.querySelector("input[type=checkbox]:checked")) return true;
   const focus = document.activeElement;
   return part.contains(focus) && /^(INPUT|TEXTAREA|SELECT)$/.test(focus.tagName);
 }

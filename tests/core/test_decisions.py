@@ -26,7 +26,7 @@ IDS = SPACE.sample_ids
 
 def rows(label: int) -> list[int]:
     """Rows of a class."""
-    return np.flatnonzero(LABELS == label).tolist()
+    return np.flatnonzero(label == LABELS).tolist()
 
 
 def answered(each: int = 5) -> list[Answer]:
@@ -104,7 +104,7 @@ def test_a_later_answer_against_a_merge_is_shown_and_parts_nobody_else() -> None
 def test_a_split_stands_through_later_answers_full_fits_and_a_new_version() -> None:
     """Two classes joined by wrong answers: the samples ticked are a group of their own, and what follows them follows."""
     wrong = [said(70 + n, IDS[rows(3)[n]], IDS[rows(2)[n]], "same", "eve", updated_at=70 + n) for n in range(3)]
-    people = [a for a in answered() if not {a.pair.first, a.pair.second} == {IDS[rows(3)[0]], IDS[rows(2)[0]]}]
+    people = [a for a in answered() if {a.pair.first, a.pair.second} != {IDS[rows(3)[0]], IDS[rows(2)[0]]}]
     joined = learned([*people, *wrong])
     assert joined.graph.joined(IDS[rows(3)[0]], IDS[rows(2)[0]])
     ticked = rows(3)[:4]  # one that was answered on is left out, most were never answered on
