@@ -18,7 +18,6 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from pal_backend import untrusted
 from pal_backend.core.ties import Ties
 from pal_backend.core.vocabulary import Pair, SampleId
 from pal_backend.errors import InputError, NotFoundError
@@ -189,7 +188,7 @@ class _Slices:
             InputError: there are no such rows.
         """
         try:
-            about = untrusted.mapping(self._header.get(name), name)
+            about = dict(self._header[name])
             shape: Sequence[int] = [int(size) for size in about["shape"]]
             kind, offset = _TYPES[about["dtype"]], self._data + int(about["data_offsets"][0])
         except (KeyError, TypeError, ValueError, IndexError) as problem:

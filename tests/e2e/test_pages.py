@@ -12,7 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from pal_backend.core.vocabulary import QuestionKind
+from label_config import results
+from pal_backend.core.vocabulary import Purpose, QuestionKind
 from pal_backend.export import export
 from pal_backend.store.projects import Desk
 from pal_backend.team import change_password
@@ -109,6 +110,59 @@ def test_a_lead_names_a_group_and_takes_it_home(stack: Stack, lead: Page, tmp_pa
     export(stack.stores, stack.project, "csv", tmp_path / "groups.csv")
     with (tmp_path / "groups.csv").open(newline="") as file:
         assert {row["name"] for row in csv.DictReader(file) if row["group"] == group} == {"my favourite digit"}
+
+
+def test_a_lead_merges_two_groups_and_undoes_it(stack: Stack, lead: Page) -> None:
+    """Ticks two groups, and within seconds they are one; one press later they are two again. The list says both."""
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/groups")
+    cards, ticks = lead.locator(".card"), lead.locator(".tick input")
+    before = cards.count()
+    for number in (0, 1):
+        ticks.nth(number).check()
+    lead.get_by_role("button", name="Merge").click()
+    expect(lead.locator(".made li").first).to_contain_text("2 groups are one")
+    expect(cards).to_have_count(before - 1, timeout=20_000)
+    look_at(lead, "groups")
+    lead.get_by_role("button", name="Undo").first.click()
+    expect(lead.locator(".made li.undone")).to_have_count(1)
+    expect(cards).to_have_count(before, timeout=20_000)
+    assert stack.differences() == []
+
+
+def test_a_lead_settles_a_contradiction(stack: Stack, desk: Desk, lead: Page) -> None:
+    """Somebody says of a screen the opposite of what another annotation says: the pair stands in the review with both, and is
+    gone once the lead has decided, whose decision the sample's page shows.
+    """
+    answered = [a for a in stack.stores.answers(stack.project).all() if any(x.verdict == "same" for x in a.answers)]
+    task = answered[-1].task
+    with closing(stack.label_studio.sign_in()) as session:
+        reply = session.post(
+            f"/api/tasks/{task}/annotations",
+            params={"project": desk.project_id},
+            json={"result": results.screen_result([]), "lead_time": 2.0, "project": str(desk.project_id)},
+        )
+        assert reply.is_success, reply.text
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/review")
+    conflicts = lead.locator(".conflict")
+    expect(conflicts.first).to_contain_text("People differ", timeout=20_000)
+    expect(conflicts.first.locator(".voices").first.locator("li")).to_have_count(2)
+    lead.wait_for_function("[...document.querySelectorAll('.thumb')].slice(0, 4).every(i => i.complete)")
+    look_at(lead, "review")
+    before, first = conflicts.count(), conflicts.first.locator(".sides").first
+    sample = str(first.locator("a").first.get_attribute("href"))
+    first.get_by_role("button", name="Same").click()
+    expect(conflicts).to_have_count(before - 1, timeout=20_000)
+    if before > 1:
+        ask = conflicts.first.get_by_role("button", name="Ask again").first
+        ask.click()
+        expect(conflicts.first).to_contain_text("stands open in Label Studio", timeout=20_000)
+        again = [p for p in stack.stores.questions(stack.project).open() if p.question.purpose is Purpose.REVIEW]
+        stack.until(lambda: stack.stores.questions(stack.project).get(again[0].id).task, "the question is posted")  # type: ignore[union-attr]
+        assert len(again) == 1 and again[0].score == 0.0
+    lead.goto(f"{stack.settings.public}{sample}")
+    expect(lead.locator('[data-part="answers"]')).to_contain_text("a lead")
+    lead.wait_for_function("[...document.images].every(i => i.complete)")
+    look_at(lead, "sample")
 
 
 def test_the_other_pages_are_accessible(stack: Stack, lead: Page) -> None:
