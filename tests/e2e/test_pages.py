@@ -73,6 +73,12 @@ def look_at(page: Page, name: str) -> None:
         assert [v["id"] for v in found if v["impact"] in SERIOUS] == [], (name, scheme, found)
 
 
+def loaded(page: Page) -> None:
+    """The first pictures have come."""
+    for number in range(min(page.locator(".thumb").count(), 8)):
+        expect(page.locator(".thumb").nth(number)).to_have_js_property("complete", True)
+
+
 def test_a_lead_watches_the_curve_move(stack: Stack, desk: Desk, lead: Page) -> None:
     """Nobody reloads the page: numbers follow each answer, and the curve grows to the right."""
     expect(lead.locator("body.is-live")).to_be_attached()
@@ -147,7 +153,7 @@ def test_a_lead_settles_a_contradiction(stack: Stack, desk: Desk, lead: Page) ->
     lead.goto(f"{stack.settings.public}/projects/{stack.project}/review")
     conflict = lead.locator(".conflict", has_text="People differ").first
     expect(conflict.locator(".voices").first.locator("li")).to_have_count(2, timeout=20_000)
-    lead.wait_for_function("[...document.querySelectorAll('.thumb')].slice(0, 4).every(i => i.complete)")
+    loaded(lead)
     look_at(lead, "review")
     pair = {
         name: str(conflict.locator(f"input[name={name}]").first.get_attribute("value")) for name in ("first", "second")
@@ -164,12 +170,11 @@ def test_a_lead_settles_a_contradiction(stack: Stack, desk: Desk, lead: Page) ->
     stack.until(lambda: any(p.id == asked.id and p.task for p in questions.open()), "the question is posted")
     assert asked.score == 0.0
     posterior = stack.stores.revisions(stack.project).posterior()
-    sample = min(
-        pair.values(), key=lambda one: posterior is not None and one in posterior.groups
-    )  # a founder has no chain
+    founders = () if posterior is None else posterior.groups
+    sample = min(pair.values(), key=founders.__contains__)  # a founder has no chain to show
     lead.goto(f"{stack.settings.public}/projects/{stack.project}/samples/{sample}")
     expect(lead.locator('[data-part="answers"]')).to_contain_text("a lead")
-    lead.wait_for_function("[...document.images].every(i => i.complete)")
+    loaded(lead)
     look_at(lead, "sample")
 
 
