@@ -32,10 +32,10 @@ def house(stores: Stores, settings: Settings) -> House:
 
 @pytest.fixture
 def shop(house: House, settings: Settings) -> Workshop:
-    """After sixty right answers."""
+    """After forty right answers."""
     shop = Workshop(replace(settings, idle_seconds=0), Credentials(), house.stores, Queues(settings.redis_url))
     sit(shop)
-    for _ in range(6):
+    for _ in range(4):
         for posted in house.questions():
             house.send(wire.Submitted((house.submission(posted, at=house.annotations + 1),)), at=time.time())
         sit(shop)
