@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pal_backend.core.decisions import Decision
-    from pal_backend.views_review import PairView, ReviewViews
+    from pal_backend.values_review import PairView
+    from pal_backend.views_review import ReviewViews
 
 SHOWN = 20
 InProject = Annotated[

@@ -11,13 +11,14 @@ import numpy as np
 from pal_backend.core.decisions import Decision
 from pal_backend.core.grouping import Grouping
 from pal_backend.core.ties import APART, DECIDED, JOINED, MIXED, Ties
-from pal_backend.core.vocabulary import HOUSE, Annotation, AnnotationKey, Pair, SampleId, Verdict
+from pal_backend.core.vocabulary import HOUSE, Annotation, AnnotationKey, Pair, SampleId
 from pal_backend.deciding import Deciding
 from pal_backend.errors import NotFoundError
 from pal_backend.queues import Queues
 from pal_backend.store.projects import Project
-from pal_backend.store.reasons import Doubt, Reasons
+from pal_backend.store.reasons import Reasons
 from pal_backend.store.stores import Stores
+from pal_backend.values_review import ConflictView, DoubtView, PairView, Placed, ReviewView, SampleView, Voice
 
 CONFLICTS_ON_PAGE = 12
 NEIGHBOURS = 12
@@ -27,105 +28,7 @@ LIKELIEST = 3
 """Groups shown that a sample may be in."""
 LEAST = 0.005
 """Least probability of a group that is shown."""
-SIDE = 6
-"""Pictures of each side of a doubtful merge."""
 BRIDGES = 3
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A sample with the group it is believed to be in."""
-
-    sample: SampleId
-    group: SampleId
-    """Empty before there are groups."""
-    name: str
-    probability: float
-    near: float = 0.0
-    """Weight of its edge to the sample that is shown, 0..1."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """What one person said of a pair."""
-
-    who: str
-    """Label Studio's user id; empty for a lead's decision."""
-    verdict: Verdict
-    at: float
-    """Seconds since 1970."""
-    url: str = ""
-    """The task in Label Studio, where it is known."""
-
-
-@dataclass(frozen=True)
-class PairView:
-    """Two samples, and all that was said of them."""
-
-    first: Placed
-    second: Placed
-    says: str
-    """What it comes to: same, different, disputed or unsure."""
-    fits: bool
-    """Whether the groups agree with that."""
-    decided: bool
-    voices: Sequence[Voice]
-    asked: bool = False
-    """Whether it waits for an answer in Label Studio."""
-
-
-@dataclass(frozen=True)
-class SampleView:
-    """Why a sample is where it is."""
-
-    here: Placed
-    founds: bool
-    """Whether its group is named after it."""
-    others: Sequence[tuple[SampleId, str, float]]
-    """The next likely groups: id, name, probability."""
-    none: float
-    """Probability that it is in no known group."""
-    by: SampleId
-    """From which sample the chain starts: itself, or where it has no answers its nearest neighbour that has; or empty."""
-    chain: Sequence[PairView]
-    """Trusted "same" answers from there to the group's founder."""
-    answers: Sequence[PairView]
-    total: int
-    """Pairs with answers that it is in."""
-    neighbours: Sequence[Placed]
-
-
-@dataclass(frozen=True)
-class ConflictView:
-    """Answers that cannot all be right."""
-
-    title: str
-    pairs: Sequence[PairView]
-
-
-@dataclass(frozen=True)
-class DoubtView:
-    """A group that may be two."""
-
-    doubt: Doubt
-    name: str
-    bridges: Sequence[PairView]
-
-    @property
-    def sides(self) -> Sequence[tuple[int, Sequence[SampleId]]]:
-        """Of each side how many samples were answered on, 0 where it is not known, and the most typical ones."""
-        return (len(self.doubt.small), self.doubt.small[:SIDE]), (0, self.doubt.large[:SIDE])
-
-
-@dataclass(frozen=True)
-class ReviewView:
-    """What waits for a decision."""
-
-    conflicts: Sequence[ConflictView]
-    total: int
-    page: int
-    pages: int
-    doubts: Sequence[DoubtView]
 
 
 @dataclass(frozen=True)
