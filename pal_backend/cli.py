@@ -14,6 +14,7 @@ import typer
 
 from pal_backend import (
     cli_controls,
+    cli_decide,
     cli_demo,
     cli_project,
     cli_recipes,
@@ -58,6 +59,7 @@ def common(
 
 
 MODULES = (cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train, cli_controls)
+MODULES = (cli_decide, cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train)
 
 for command in (command for module in MODULES for command in module.COMMANDS):
     app.command(command.__name__.replace("_", "-"), epilog=EXIT_CODES)(command)

@@ -139,7 +139,7 @@ class MapViews:
             "group": group,
             "name": names.get(group or "", ""),
             "probability": sure,
-            "href": f"/projects/{quote(name)}/pictures/{sample}",
+            "href": f"/projects/{quote(name)}/samples/{sample}",
         }
 
     def _of(self, name: str, version: str) -> _Map:

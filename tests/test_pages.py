@@ -218,7 +218,7 @@ def test_people_contradictions_and_a_training_are_shown(web: WebSide) -> None:
     page = entered(web, "viewer").get(OVERVIEW).text
     assert re.search(r"<tr><td>7</td>.*120.*4 %.*3\.1.*—", page, re.DOTALL)
     assert re.search(r'data-number="contradictions">1<', page)
-    assert page.count(f"/pictures/{SAMPLES[9]}") == 1
+    assert page.count(f"/samples/{SAMPLES[9]}") == 1
     assert "Training queued · 25 %" in page and "loss 1.5" in page and "Training" not in page.split("h-model")[0]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pal_backend import wire
 from pal_backend.core.learner import Learner
 from pal_backend.core.posterior import Posterior
-from pal_backend.core.vocabulary import Annotation, AnnotationKey
+from pal_backend.core.vocabulary import Annotation, AnnotationKey, Purpose, Question
 from pal_backend.store.projects import Project
 from pal_backend.store.questions import PostedQuestion, State
 from worker.bootstrap import Workshop
@@ -84,6 +84,12 @@ class Agenda:
         withdrawn = {tombstone.question for tombstone in self._answers.withdrawn(keys)}
         self._questions.reopen(sorted(withdrawn - answered - {""}))
 
+    def ask_again(self, asked: wire.TaskMeta, learner: Learner) -> None:
+        """Journal what a lead wants asked; the same question again changes nothing."""
+        question = asked.question
+        self._rechecks.keep(question, asked.desk, learner.graph, self._active())
+        self._questions.journal(question, asked.desk, self._shop.clock())
+
     def plan(self, learner: Learner, posterior: Posterior | None = None) -> None:
         """Score the open questions anew, close those that have become moot, journal new ones unless paused, wake refill.
 
@@ -122,6 +128,9 @@ class Agenda:
         scores: dict[str, tuple[float, tuple[float, ...]]] = {}
         for posted in self._questions.open():
             informativeness, raw, settled = learner.value(posted.question)
+            if posted.question.purpose is Purpose.REVIEW:
+                # a lead wants it asked, first of all, whatever it teaches; unless meanwhile it was decided
+                informativeness, settled = 1.0, _decided(learner, posted.question)
             probabilities = (posterior and posterior.of_question(posted.question)) or raw
             scores[posted.question.id] = (wire.ASKED_LAST if settled else 1.0 - informativeness, probabilities)
             if settled:
@@ -158,3 +167,10 @@ class Agenda:
 def joined_samples(posterior: Posterior) -> int:
     """How many samples answers have joined to another or kept apart from one: what the graph knows."""
     return int(np.count_nonzero(posterior.components >= 0))
+
+
+def _decided(learner: Learner, question: Question) -> bool:
+    """Whether a lead decided all its pairs, or it has a sample that is not there."""
+    edges = (learner.graph.edges.get(pair) for pair in question.pairs)
+    known = all(sample in learner.space.index for sample in question.samples)
+    return not known or all(edge is not None and edge.decided is not None for edge in edges)

@@ -13,6 +13,7 @@ function isChanged(field) {
 }
 
 function isInUse(part) {
+  if (part.querySelector("input[type=checkbox]:checked")) return true;
   const focus = document.activeElement;
   const fields = [...part.querySelectorAll("input, textarea, select")];
   return fields.some((field) => field === focus || isChanged(field));

@@ -16,8 +16,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from label_config import results
 from pal_backend.core.places import LARGEST
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Purpose, QuestionKind, Verdict
 from pal_backend.demo.descendants import descendants
 from pal_backend.export import export
 from pal_backend.store.projects import Desk
@@ -77,6 +78,12 @@ def look_at(page: Page, name: str) -> None:
             page.screenshot(path=Path(folder) / f"{name}-{scheme}.png")
         found = Axe().run(page).response["violations"]
         assert [v["id"] for v in found if v["impact"] in SERIOUS] == [], (name, scheme, found)
+
+
+def loaded(page: Page) -> None:
+    """The first pictures have come."""
+    for number in range(min(page.locator(".thumb").count(), 8)):
+        expect(page.locator(".thumb").nth(number)).to_have_js_property("complete", True)
 
 
 def test_a_lead_watches_the_curve_move(stack: Stack, desk: Desk, lead: Page) -> None:
@@ -221,6 +228,65 @@ def listening(pids: set[int]) -> list[str]:
                 words = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, len(address), 8))
                 found.append(f"{socket.inet_ntop(family, words)}:{int(port, 16)}")
     return found
+
+
+def test_a_lead_merges_two_groups_and_undoes_it(stack: Stack, lead: Page) -> None:
+    """Ticks two groups, and within seconds they are one; one press later they are two again. The list says both."""
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/groups")
+    ticks = lead.locator(".tick input")
+    chosen = [str(ticks.nth(number).get_attribute("value")) for number in (0, 1)]
+    cards = lead.locator(", ".join(f"#g{group}" for group in chosen))
+    for number in (0, 1):
+        ticks.nth(number).check()
+    lead.get_by_role("button", name="Merge").click()
+    expect(lead.locator(".made li").first).to_contain_text("2 groups are one")
+    expect(cards).to_have_count(1, timeout=20_000)
+    look_at(lead, "groups")
+    lead.get_by_role("button", name="Undo").first.click()
+    expect(lead.locator(".made li.undone")).to_have_count(1)
+    expect(cards).to_have_count(2, timeout=20_000)
+    assert stack.differences() == []
+
+
+def test_a_lead_settles_a_contradiction(stack: Stack, desk: Desk, lead: Page) -> None:
+    """Somebody says of a screen the opposite of what another annotation says: the pair stands in the review with both, and is
+    gone once the lead has decided, whose decision the sample's page shows.
+    """
+    answers = [a for a in stack.stores.answers(stack.project).all() if a.key.desk == desk.name]
+    ticked = max(answers, key=lambda annotation: sum(answer.verdict is Verdict.SAME for answer in annotation.answers))
+    with closing(stack.label_studio.sign_in()) as session:
+        reply = session.post(
+            f"/api/tasks/{ticked.task}/annotations",
+            params={"project": desk.project_id},
+            json={"result": results.screen_result([]), "lead_time": 2.0, "project": str(desk.project_id)},
+        )
+        assert reply.is_success, reply.text
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/review")
+    conflict = lead.locator(".conflict", has_text="People differ").first
+    expect(conflict.locator(".voices").first.locator("li")).to_have_count(2, timeout=20_000)
+    loaded(lead)
+    look_at(lead, "review")
+    pair = {
+        name: str(conflict.locator(f"input[name={name}]").first.get_attribute("value")) for name in ("first", "second")
+    }
+    form = lead.locator(".acts")
+    for name, value in pair.items():
+        form = form.filter(has=lead.locator(f'input[name={name}][value="{value}"]'))
+    form.first.get_by_role("button", name=re.compile("^Same")).click()
+    expect(form).to_have_count(0, timeout=20_000)
+    lead.get_by_role("button", name="Ask again").first.click()
+    expect(lead.get_by_text("stands open in Label Studio").first).to_be_visible(timeout=20_000)
+    questions = stack.stores.questions(stack.project)
+    [asked] = [posted for posted in questions.open() if posted.question.purpose is Purpose.REVIEW]
+    stack.until(lambda: any(p.id == asked.id and p.task for p in questions.open()), "the question is posted")
+    assert asked.score == 0.0
+    posterior = stack.stores.revisions(stack.project).posterior()
+    founders = () if posterior is None else posterior.groups
+    sample = min(pair.values(), key=founders.__contains__)  # a founder has no chain to show
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/samples/{sample}")
+    expect(lead.locator('[data-part="answers"]')).to_contain_text("a lead")
+    loaded(lead)
+    look_at(lead, "sample")
 
 
 def test_the_other_pages_are_accessible(stack: Stack, lead: Page) -> None:
