@@ -198,6 +198,29 @@ def with_recipe(project: Project, name: str, by: str) -> Project:
     return replace(project, recipe=name, recipe_by=by if name else "")
 
 
+def asking(name: str, recipe_name: str | None, strategy: str | None, kept: str | None) -> tuple[str | None, str]:
+    """How a project asks after `pal init`, None for as before, with a sentence for a person, "" where there is nothing to say.
+
+    A new project asks as its recipe does, since that is what the recipe's paper is about. One that asks already is left as
+    it is: its strategy may have been chosen.
+
+    Args:
+        name: of the project.
+        recipe_name, strategy: as `pal init` was told; None, or "" for a recipe, for nothing.
+        kept: its strategy so far; None for a new project.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    fits = recipe(recipe_name).asking if recipe_name else Project.strategy
+    if strategy or not recipe_name or fits == (kept or Project.strategy):
+        return strategy, ""
+    if kept is None:
+        return fits, f"questions are chosen by {fits}, as the recipe {recipe_name} does; --strategy chooses otherwise"
+    change = f"`pal init {name} --strategy {fits}`"
+    return None, f"questions are chosen by {kept}; the recipe {recipe_name} goes with {fits}: {change} changes it"
+
+
 def allow(asked: Choice, operator: Operator) -> None:
     """Let extra parameters pass that name nothing but what they may.
 
