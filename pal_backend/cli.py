@@ -21,7 +21,7 @@ from pal_backend.errors import PalError
 
 EXIT_CODES = (
     "Exit codes: 0 done · 1 a fault of ours, or `pal doctor` found something · 2 input that cannot be used · "
-    "3 a credential is missing or wrong · 4 not there · 5 exists already, or held by somebody else · 6 Redis, Label Studio or a worker cannot be reached · "
+    "3 a credential is missing or wrong · 4 not there · 5 it exists already, or somebody else holds it · 6 Redis, Label Studio or a worker cannot be reached · "
     "7 a setting cannot be used · 130 interrupted"
 )
 INTERRUPTED = 130
