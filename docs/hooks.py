@@ -118,11 +118,10 @@ def _commands() -> Iterator[str]:
             panel = command.rich_help_panel
             yield f"## {panel}\n"
         command.epilog = None
-        text = get_docs_for_click(obj=command, ctx=context, name=name, call_prefix="pal")
+        text = get_docs_for_click(obj=command, ctx=context, indent=2, name=name, call_prefix="pal")
         if "Example:" not in text:
             raise PluginError(f"the help of `pal {name}` holds no example")
-        text = re.sub(r"^## ", "### ", text, flags=re.MULTILINE)
-        text = re.sub(r"\*\*Usage\*\*:\n", "", text)
-        text = re.sub(r"^\* `--help`: Show this message and exit\.\n", "", text, flags=re.MULTILINE)
-        text = re.sub(r"\*\*Options\*\*:\s+(?=\Z|#)", "", text)
+        text = re.sub(r"\*\*Usage\*\*:\n\n```console\n.*\n```\n", "", text)  # an example says more
+        text = re.sub(r"^\* `-h, --help`: .*\n", "", text, flags=re.MULTILINE)
+        text = re.sub(r"\*\*Options\*\*:\s+\Z", "", text)
         yield re.sub(r"\s*Example:\s+(.+)", r"\n\n```console\n$ \1\n```", text)
