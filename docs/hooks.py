@@ -57,7 +57,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Fill in the commands, and lead links that leave the docs somewhere."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, "\n".join(_commands()))
-    return LINK.sub(partial(_link, page, config.repo_url or "", _documented()), markdown)
+    return LINK.sub(partial(_link, page, config.extra["repository"], _documented()), markdown)
 
 
 def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:

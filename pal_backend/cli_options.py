@@ -8,6 +8,14 @@ import typer
 
 from pal_backend import cli_completion as completion
 
+ProjectName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[PROJECT]",
+        help="Project; may be left out when there is only one.",
+        autocompletion=completion.projects,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RecipeName = Annotated[
     str,

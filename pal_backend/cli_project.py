@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pal_backend import cli_completion
-from pal_backend.cli_options import AsJson
+from pal_backend.cli_options import AsJson, ProjectName
 from pal_backend.core.vocabulary import Opinion
 from pal_backend.errors import InputError
 
@@ -185,14 +185,7 @@ def _learning(
 
 
 def sync(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="[PROJECT]",
-            help="Project; may be left out when there is only one.",
-            autocompletion=cli_completion.projects,
-        ),
-    ] = "",
+    name: ProjectName = "",
     *,
     accept_deletions: Annotated[
         bool, typer.Option("--accept-deletions", help="Annotations that vanished all at once were deleted on purpose.")

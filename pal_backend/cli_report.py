@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pal_backend import cli_completion
-from pal_backend.cli_options import AsJson
+from pal_backend.cli_options import AsJson, ProjectName
 from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,14 +27,7 @@ SHOWN = 5
 """Files set aside and failed jobs that the table shows; --json gives all."""
 UNWELL = 1
 
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="[PROJECT]",
-        help="Project; may be left out when there is only one.",
-        autocompletion=cli_completion.projects,
-    ),
-]
+Name = ProjectName
 
 
 class Format(StrEnum):
