@@ -64,9 +64,20 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
     """Formulas as MathML, which browsers show by themselves."""
 
     def formula(found: re.Match[str]) -> str:
-        return str(convert(html.unescape(found[2]), display="block" if found[1] == "div" else "inline"))
+        display = "block" if found[1] == "div" else "inline"
+        shown = str(convert(html.unescape(found[2]), display=display))
+        return shown.replace("<math ", '<math tabindex="0" ', 1) if display == "block" else shown  # a long one scrolls
 
     return re.sub(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', formula, content, flags=re.DOTALL)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The theme's search is a dialog without a name; who cannot see it needs one."""
+    return output.replace(
+        'class="md-search" data-md-component="search" role="dialog"',
+        'class="md-search" data-md-component="search" role="dialog" aria-label="Search"',
+        1,
+    )
 
 
 def _link(page: Page, repository: str, documented: dict[Path, str], found: re.Match[str]) -> str:
