@@ -14,7 +14,15 @@ from typing import Annotated
 
 import typer
 
-from pal_backend import cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train
+from pal_backend import (
+    cli_demo,
+    cli_project,
+    cli_recipes,
+    cli_report,
+    cli_simulate,
+    cli_strategies,
+    cli_train,
+)
 from pal_backend.cli_journeys import panel, place
 from pal_backend.cli_options import AsJson
 from pal_backend.errors import PalError
@@ -76,7 +84,8 @@ def version(*, as_json: AsJson = False) -> None:
 
 def _names() -> dict[str, Callable[..., None]]:
     """Every command by its name, in the order in which help shows them."""
-    found = {command.__name__.replace("_", "-"): command for module in MODULES for command in module.COMMANDS}
+    commands = (command for module in MODULES for command in module.COMMANDS)
+    found = {command.__name__.rstrip("_").replace("_", "-"): command for command in commands}
     found["version"] = version
     return {name: found[name] for name in sorted(found, key=place)}
 
