@@ -1,21 +1,16 @@
 """Routes of the pages a team sees. Each asks the door, makes one view, and renders a template."""
 
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pal_backend.core.quality import percent
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError, PalError
@@ -23,42 +18,13 @@ from pal_backend.gate import Gate
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
+from pal_backend.pages_export import export_routes
+from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
 from pal_backend.thumbnails import Thumbnails
 
 log = logging.getLogger(__name__)
 
-HERE = Path(__file__).parent
-MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-PRIVATE = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
-FOR_EVER = {**SECURITY_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
-"""Of what is named by its content: samples and static files."""
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
-
-
-@dataclass(frozen=True)
-class Static:
-    """The files of ``static/``, read once."""
-
-    files: Mapping[str, bytes]
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read them."""
-        return cls({path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES})
-
-    def url(self, name: str) -> str:
-        """Its address, which changes with its content."""
-        return f"/static/{name}?v={hashlib.sha256(self.files[name]).hexdigest()[:12]}"
 
 
 class PageRoute(APIRoute):
@@ -88,29 +54,6 @@ class PageRoute(APIRoute):
         return handle_for_people
 
 
-class Pages:
-    """Renders templates."""
-
-    def __init__(self, static: Static) -> None:
-        self.static = static
-        self._environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.globals["static"] = static.url
-        self._environment.filters["moment"] = _moment
-        self._environment.filters["percent"] = lambda share: f"{percent(share)} %"
-
-    def render(self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page."""
-        text = self._environment.get_template(template).render(visitor=visitor, **values)
-        return HTMLResponse(text, status, PRIVATE)
-
-
 def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, closing: Callable[[], bool]) -> APIRouter:
     """All pages.
 
@@ -126,6 +69,7 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
     _way_in(routes, pages, door, gate)
     _reading(routes, pages, views, door)
     _acting(routes, views, door, gate)
+    export_routes(routes, pages, views, door, gate, closing=closing)
     _pictures(routes, views, door, files)
     _streams(routes, views, door, closing)
     return routes
@@ -144,7 +88,7 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
     @routes.post("/login")
     def enter(request: Request, content: body) -> Response:
-        form = _form(content)
+        form = form_of(content)
         goal = _inside(form.get("next", ""))
         try:
             role, cookie = door.enter(request, form.get("password", ""))
@@ -159,7 +103,7 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
     @routes.post("/logout")
     def leave(request: Request, content: body) -> Response:
-        door.act(request, _form(content).get(TOKEN_FIELD, ""))
+        door.act(request, form_of(content).get(TOKEN_FIELD, ""))
         response = RedirectResponse("/login", 303, PRIVATE)
         door.forget(response)
         return response
@@ -206,14 +150,14 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
 
     @routes.post("/projects/{project}/groups/{group}/name")
     def name(request: Request, project: str, group: str, content: body) -> Response:
-        form = _form(content)
+        form = form_of(content)
         door.lead(request, form.get(TOKEN_FIELD, ""))
         views.name_group(project, group, form.get("name", ""))
         return RedirectResponse(f"/projects/{quote(project)}/groups/{quote(group)}", 303, PRIVATE)
 
     @routes.post("/projects/{project}/examine")
     def examine(request: Request, project: str, content: body) -> Response:
-        door.lead(request, _form(content).get(TOKEN_FIELD, ""))
+        door.lead(request, form_of(content).get(TOKEN_FIELD, ""))
         views.examine(project)
         return RedirectResponse(f"/projects/{quote(project)}", 303, PRIVATE)
 
@@ -266,23 +210,9 @@ def _problem_page(request: Request, sentence: str, status: int) -> Response:
     return pages.render("problem.html", None, status=status, sentence=sentence, number=status)
 
 
-def _form(content: bytes) -> dict[str, str]:
-    """The fields of a form, each once; what is no form has none."""
-    try:
-        fields = parse_qs(content.decode("utf-8", "replace"), max_num_fields=20, keep_blank_values=True)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}
-
-
 def _inside(path: str) -> str:
     """A path of ours to go on to, never another host."""
     parts = urlsplit(path)
     plain = path.isascii() and path.isprintable() and "\\" not in path and not path.startswith("//")
     ours = not parts.scheme and not parts.netloc and parts.path.startswith("/projects")
     return path if plain and ours else "/projects"
-
-
-def _moment(at: float) -> str:
-    """A time for people, in UTC: the server does not know where they are."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

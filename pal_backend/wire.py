@@ -35,6 +35,7 @@ __all__ = [
     "Event",
     "Guess",
     "Ignored",
+    "ImportsChanged",
     "PredictRequest",
     "Predictions",
     "ProjectUpdated",
@@ -127,6 +128,11 @@ class ReconcileRequested(Event):
 
 
 @dataclass(frozen=True)
+class ImportsChanged(Event):
+    """Answers of another project were taken in, or out again; it comes from a command, never from Label Studio."""
+
+
+@dataclass(frozen=True)
 class ProjectUpdated(Event):
     """The project's settings changed, perhaps its labelling config; not kept in the stream."""
 
@@ -158,6 +164,8 @@ def event_from_json(value: Any) -> Event:
             return TasksDeleted(_ids(found.get("tasks"), "event.tasks"), project=project)
         case "TrainingRequested":
             return TrainingRequested(project=project)
+        case "ImportsChanged":
+            return ImportsChanged(project=project)
         case "ReconcileRequested":
             return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project=project)
     raise InputError("an event of unknown type; expected one that this version wrote; update PAL, or run `pal sync`")

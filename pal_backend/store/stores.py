@@ -10,6 +10,7 @@ from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.asked import Asked
 from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
 from pal_backend.store.events import Events
+from pal_backend.store.exports import Exports
 from pal_backend.store.history import History
 from pal_backend.store.logins import Logins
 from pal_backend.store.names import Names
@@ -88,6 +89,10 @@ class Stores:
     def names(self, project: str) -> Names:
         """What people call the groups of a project."""
         return Names(self.redis, self.artefacts, check_name(project))
+
+    def exports(self, project: str) -> Exports:
+        """What was made of a project to be taken home."""
+        return Exports(self.redis, self.artefacts, check_name(project))
 
     def reports(self, project: str) -> Reports:
         """What the doctor found last about a project."""

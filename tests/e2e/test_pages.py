@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from pal_backend.export import export
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from pal_backend.core.vocabulary import QuestionKind
-from pal_backend.export import export
 from pal_backend.store.projects import Desk
 from pal_backend.team import change_password
 from tests.browser import PATIENCE_MS
