@@ -189,6 +189,7 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
         "group, most doubtful": f"{here}/groups/{group}?order=doubtful",
         "group, last added": f"{here}/groups/{group}?order=joined",
         "questions": f"{here}/questions",
+        "export": f"{here}/export",
     }
     first, size = asked(client, here)
     found: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 
 from pal_backend import wire
-from pal_backend.core.vocabulary import Annotation, AnnotationKey, Purpose, Verdict
+from pal_backend.core.vocabulary import Annotation, AnnotationKey, Purpose, QuestionKind, Verdict
 from pal_backend.credentials import Credentials
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.exports.answers import MAX_ANSWERS, take_in, tell
 from pal_backend.exports.making import make
+from pal_backend.joining import Joiner, Wanted
+from pal_backend.label_studio_values import RemoteTask
 from pal_backend.pool_index import load_samples
 from pal_backend.queues import Queues
+from pal_backend.reconcile import Reconciler
 from pal_backend.samples import FolderPool, ingest
+from pal_backend.settings import Settings
 from pal_backend.store.imports import IMPORTED, Imports
 from pal_backend.store.records import load_lines
 from pal_backend.store.stores import Stores
@@ -41,7 +45,8 @@ def exported(house: House) -> bytes:
 def follow(house: House) -> None:
     """Fold in what the stream holds, as a worker does."""
     stores = house.stores
-    settings = replace(SETTINGS, redis_url=URL[0])
+    place = stores.redis.connection_pool.connection_kwargs
+    settings = Settings(redis_url=f"redis://{place['host']}:{place['port']}/{place['db']}")
     tell(stores, house.name, NOW)
     lease = stores.sittings(house.name).take("test", 60)
     assert lease is not None
@@ -60,17 +65,6 @@ class Once:
     def __call__(self) -> bool:
         self.asked += 1
         return self.asked > 1
-
-
-SETTINGS: Any = None
-URL = [""]
-
-
-@pytest.fixture(autouse=True)
-def environment(settings: Any) -> None:
-    """The settings of this test's database."""
-    global SETTINGS
-    SETTINGS, URL[0] = settings, settings.redis_url
 
 
 def test_answers_that_went_there_give_the_same_groups(house: House, other: House) -> None:
@@ -132,6 +126,38 @@ def test_imports_outlive_redis(house: House, other: House) -> None:
     assert other.stores.answers("finches").all() == before
     imports = Imports(house.stores.artefacts, "finches")
     assert imports.follow(house.stores.answers("finches")) == ([], [])
+
+
+class Emptied:
+    """A Label Studio in which nothing is left."""
+
+    url = "http://label.test"
+
+    def tasks(self, project: int, **_: object) -> Iterator[RemoteTask]:
+        return iter(())
+
+    def annotation_exists(self, annotation: int) -> bool:
+        return False
+
+
+def test_no_reconcile_withdraws_what_was_imported(house: House, other: House) -> None:
+    """Label Studio knows nothing of it; answers of a live desk that are gone there are withdrawn as ever."""
+    take_in(house.stores, "finches", exported(house), "a.jsonl", NOW)
+    follow(other)
+    other.stores.answers("finches").put(said(other, 2, start=900))
+    reconciler = Reconciler(house.stores, Emptied(), lambda: NOW)  # type: ignore[arg-type]
+    report = reconciler.reconcile(house.stores.projects.get("finches"))
+    assert (report.withdrawn, report.held) == (3, 0)
+    assert {d.key.desk for d in reconciler.differences(house.stores.projects.get("finches"))} == {"pairs"}
+    follow(other)
+    assert len(other.stores.answers("finches").all()) == 121
+
+
+def test_no_desk_may_stand_where_imports_do(house: House, settings: Settings) -> None:
+    """It is refused before Label Studio is asked anything."""
+    joiner = Joiner(house.stores, None, settings, Credentials())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be called imported"):
+        joiner.join(house.stores.projects.get("digits"), Wanted(IMPORTED, QuestionKind.PAIR))
 
 
 def test_a_project_does_not_take_in_its_own_answers(house: House, other: House) -> None:
