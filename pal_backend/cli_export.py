@@ -17,7 +17,7 @@ from pal_backend.exports.kinds import KINDS
 
 if TYPE_CHECKING:
     from pal_backend.exports.answers import Taken
-    from pal_backend.exports.pushing import Pushed
+    from pal_backend.exports.pushed import Pushed
     from pal_backend.exports.snapshot import Snapshot
     from pal_backend.settings import Settings
     from pal_backend.store.stores import Stores

@@ -32,7 +32,7 @@ KINDS = (
     Kind("embeddings", "zip", "Embeddings", "features.npy, float32, with the ids of its rows.", "model"),
     Kind("model", "zip", "Model", "Weights with a loader of ten lines, and a torch.export program.", "model"),
     Kind("edges", "zip", "Edges of the graph", "Answered pairs with what was said, and the neighbours.", "answers"),
-    Kind("answers", "jsonl", "Answers", "All annotations, for `pal import-answers` of another project.", "answers"),
+    Kind("answers", "jsonl", "Answers", "All annotations, to be imported into another project.", "answers"),
 )
 """In the order in which they are shown."""
 

@@ -7,26 +7,24 @@ predictions of earlier pushes go when all new ones stand. Nothing else in that p
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from label_config.classes import Classes, classes_config, read_classes, with_labels
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.exports.kinds import LABEL_STUDIO
+from pal_backend.exports.pushed import Pushed, Task, read_task
 from pal_backend.exports.snapshot import Snapshot
 from pal_backend.label_studio import LabelStudio
-from pal_backend.label_studio_values import RemoteProject, RemoteTask
+from pal_backend.label_studio_values import RemoteProject
 from pal_backend.media import MediaLinks
 from pal_backend.store.errands import Errand, Errands
 from pal_backend.store.exports import Export
 from pal_backend.store.numbers import Numbers
-
-logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
@@ -42,40 +40,6 @@ _DESK = re.compile(r"\[pal [a-z0-9-]+/[a-z0-9-]+\]")
 def marker(project: str) -> str:
     """The words in a Label Studio project's description by which it is known as the one that we made."""
     return f"[pal-groups {project}]"
-
-
-@dataclass
-class Pushed:
-    """What a push came to."""
-
-    project: int = 0
-    """Label Studio's."""
-    title: str = ""
-    url: str = ""
-    model_version: str = ""
-    made: bool = False
-    """Whether the project was made by this push."""
-    tasks: int = 0
-    """Made."""
-    predictions: int = 0
-    """Written, those of new tasks among them."""
-    unchanged: int = 0
-    """Tasks that had this very prediction already."""
-    links: int = 0
-    """Tasks whose picture has a new address."""
-    unknown: dict[str, int] = field(default_factory=dict)
-    """Names of groups that the project's config has no choice for → samples that got no prediction."""
-    notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """For the job's result and ``--json``."""
-        return asdict(self)
-
-    @property
-    def sentence(self) -> str:
-        """The same in words."""
-        done = f"{self.predictions:,} predictions written, {self.tasks:,} tasks made"
-        return f"{done}, {self.unchanged:,} as they were" if self.unchanged else done
 
 
 @dataclass(frozen=True)
@@ -138,7 +102,7 @@ class _Push:
             tasks = list(self._tasks(remote.id, shape, errand))
             errand.recovered()
             self._leave_out(shape)
-            self._post(remote.id, shape, {sample for _, sample in tasks}, errand)
+            self._post(remote.id, shape, {task.sample for task in tasks}, errand)
             self._predict(remote.id, shape, tasks, errand)
             self._renew_links(shape, tasks, errand)
             self._order(remote)
@@ -193,16 +157,16 @@ class _Push:
 
     # --- tasks
 
-    def _tasks(self, project: int, shape: Classes, errand: Errand) -> Iterator[tuple[RemoteTask, SampleId]]:
-        """Tasks that show a sample of ours, with the sample."""
+    def _tasks(self, project: int, shape: Classes, errand: Errand) -> Iterator[Task]:
+        """Tasks that show a sample of ours."""
         urls = {self._url(sample.id): sample.id for sample in self._snapshot.samples}
         for number, task in enumerate(self._label_studio.tasks(project)):
             if number % IMPORT_CHUNK == 0:
                 errand.renew()
                 self._snapshot.progress({"doing": "looking at the tasks", "done": number})
-            sample = _sample_of(task, self._name) or urls.get(str(_data(task).get(shape.key)))
-            if sample is not None:
-                yield task, sample
+            found = read_task(task, self._name, shape.key, urls)
+            if found is not None:
+                yield found
 
     def _post(self, project: int, shape: Classes, there: set[SampleId], errand: Errand) -> None:
         new = [s for s in self._snapshot.samples if s.id in self._believed and s.id not in there and not s.missing]
@@ -221,13 +185,13 @@ class _Push:
             self._pushed.tasks += len(chunk)
             self._pushed.predictions += len(chunk)
 
-    def _renew_links(self, shape: Classes, tasks: Sequence[tuple[RemoteTask, SampleId]], errand: Errand) -> None:
+    def _renew_links(self, shape: Classes, tasks: Sequence[Task], errand: Errand) -> None:
         """After `pal rotate-media` the pictures of our tasks have another address."""
-        for task, sample in tasks:
-            data, url = _data(task), self._url(sample)
-            if _sample_of(task, self._name) and data.get(shape.key) != url:
+        for task in tasks:
+            url = self._url(task.sample)
+            if task.ours and task.data.get(shape.key) != url:
                 errand.renew()
-                self._label_studio.patch_task(task.id, data={**data, shape.key: url})
+                self._label_studio.patch_task(task.id, data={**task.data, shape.key: url})
                 self._pushed.links += 1
 
     def _url(self, sample: SampleId) -> str:
@@ -235,22 +199,20 @@ class _Push:
 
     # --- predictions
 
-    def _predict(
-        self, project: int, shape: Classes, tasks: Sequence[tuple[RemoteTask, SampleId]], errand: Errand
-    ) -> None:
+    def _predict(self, project: int, shape: Classes, tasks: Sequence[Task], errand: Errand) -> None:
         """Add the predictions that are not there yet; those of an earlier push go later, all in one call.
 
         One of the same revision may say something else: a group got its name since.
         """
         lacking = []
-        for task, sample in tasks:
-            there = next((p for p in task.predictions if p.model_version == self._version), None)
-            if sample not in self._believed:
+        for task in tasks:
+            if task.sample not in self._believed:
                 continue
-            wanted = self._prediction(shape, sample)
+            there = next((p for p in task.predictions if p.model_version == self._version), None)
+            wanted = self._prediction(shape, task.sample)
             if there is None:
                 lacking.append({"task": task.id, **wanted})
-            elif there.choices == {self._believed[sample][0]}:
+            elif there.choices == {self._believed[task.sample][0]}:
                 self._pushed.unchanged += 1
             else:
                 errand.renew()
@@ -278,8 +240,8 @@ class _Push:
                 "(Annotation, Live Predictions) to see these"
             )
 
-    def _prune(self, project: int, tasks: Sequence[tuple[RemoteTask, SampleId]]) -> None:
-        carried = {p.model_version for task, _ in tasks for p in task.predictions}
+    def _prune(self, project: int, tasks: Sequence[Task]) -> None:
+        carried = {p.model_version for task in tasks for p in task.predictions}
         for old in sorted(version for version in carried if self._ours.match(version) and version != self._version):
             self._label_studio.delete_predictions(project, old)
 
@@ -292,21 +254,6 @@ class _Push:
         title = f"{pushed.title}, project {pushed.project}: {pushed.sentence}"
         export = Export(LABEL_STUDIO, "", 0, title, self._snapshot.label, self._snapshot.now, pushed.url, tuple(notes))
         self._snapshot.stores.exports(self._name).put(export)
-
-
-def _sample_of(task: RemoteTask, project: str) -> SampleId | None:
-    """The sample that a task of ours shows, by its meta; None for others."""
-    meta = task.raw.get("meta")
-    about = meta.get("pal") if isinstance(meta, Mapping) else None
-    if not isinstance(about, Mapping) or about.get("project") != project:
-        return None
-    sample = about.get("sample")
-    return sample if isinstance(sample, str) else None
-
-
-def _data(task: RemoteTask) -> Mapping[str, Any]:
-    data = task.raw.get("data")
-    return data if isinstance(data, Mapping) else {}
 
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[tuple[int, Sequence[Item]]]:

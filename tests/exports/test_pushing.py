@@ -11,7 +11,8 @@ import pytest
 from label_config.classes import classes_config, read_classes
 from label_config.render import pair_config
 from pal_backend.errors import InputError, NotFoundError
-from pal_backend.exports.pushing import Pushed, Pusher, marker
+from pal_backend.exports.pushed import Pushed
+from pal_backend.exports.pushing import Pusher, marker
 from pal_backend.label_studio_values import RemoteTask
 from pal_backend.media import MediaLinks
 from pal_backend.store.stores import Stores
