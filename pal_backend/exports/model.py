@@ -34,6 +34,11 @@ CHECKED = 64
 """Samples whose published features the exported model has to give again."""
 TOLERANCE = 0.01
 """Largest difference that is allowed, where columns have a standard deviation of 1: another processor rounds in another way."""
+WORDS = {
+    "small": "the network small",
+    "pca": "PCA as a linear layer",
+    "features": "a linear head on features from a file",
+}
 SMALLER = (
     "turned upright, laid on white where transparent, made to fit the square with Lanczos, the rest filled with the mean "
     "colour of its edge; grey pools have one channel"
@@ -124,7 +129,8 @@ def as_model(snapshot: Snapshot) -> Made:
         **({"model.pt2": program} if program else {}),
     }
     without = "" if program else ", without a torch.export program"
-    return Made(archive(files, "model"), f"{network['kind']} to {features:,} numbers{without}")
+    what = WORDS.get(network["kind"], str(network.get("model", "")))
+    return Made(archive(files, "model"), f"{what}, to {features:,} numbers{without}")
 
 
 def _subject(snapshot: Snapshot) -> _Subject:

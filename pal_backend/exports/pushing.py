@@ -35,6 +35,7 @@ ERRAND_S = 25.0
 SAMPLING = "Uncertainty sampling"
 """Lowest score first, and the score is the confidence: what is most doubtful is reviewed first."""
 _DESK = re.compile(r"\[pal [a-z0-9-]+/[a-z0-9-]+\]")
+_GROUPS = re.compile(r"\[pal-groups ([a-z0-9-]+)\]")
 
 
 def marker(project: str) -> str:
@@ -132,6 +133,12 @@ class _Push:
             raise InputError(
                 f"Label Studio project {target}, {remote.title!r}, is a desk where PAL asks; expected a classification project; "
                 "choose another, or let PAL make one"
+            )
+        made_for = _GROUPS.search(remote.description)
+        if made_for and made_for[1] != self._name:
+            raise InputError(
+                f"Label Studio project {target}, {remote.title!r}, was made by PAL for the groups of {made_for[1]}; expected one "
+                f"for {self._name}; choose another, or let PAL make one"
             )
         return remote
 

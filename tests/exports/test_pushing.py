@@ -155,6 +155,9 @@ def test_projects_that_have_no_place_for_a_class_are_refused(house: House, clien
     desk = client.create_project("desk", "[pal digits/pairs]", pair_config())
     with pytest.raises(InputError, match="is a desk where PAL asks"):
         push(house, client, desk.id)
+    other = client.create_project("groups", marker("finches"), classes_config(["group 1"]))
+    with pytest.raises(InputError, match="for the groups of finches"):
+        push(house, client, other.id)
     text = client.create_project(
         "text", "", '<View><Text name="t" value="$t"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
     )
