@@ -89,7 +89,7 @@ def test_a_project_is_made_and_brought_up_to_date(house: House, client: Mortal) 
         False,
         0,
         0,
-        60,
+        N,
     )
 
     house.stores.names("digits").give(snapshot.grouping.sized[0].id, "zeros & <more>", 1.0, snapshot.grouping)
