@@ -1,6 +1,6 @@
 # One image for every process of ours; the command decides which:
 #   web      pal serve                                      (the default)
-#   worker   python -m worker --queue learn --queue desk
+#   worker   python -m worker --queue learn --queue desk --queue export
 #   one-off  pal init … / pal doctor / pal sync
 #
 # CPU (default):  docker build -t pal-label-studio:cpu .

@@ -48,10 +48,12 @@ LABEL_STUDIO_ML := label-studio-ml==1.0.9 label-studio-tools==0.0.4 Flask==3.1.3
 LIGHTLY := lightly==1.6.0
 # timm's networks load without the client of a model hub, which all of it would bring.
 TIMM := timm==1.0.31
+# Groups as Parquet.
+PARQUET := pyarrow==26.0.1
 
 # Made anew when a version above changes.
 .venv/.ready-test: .venv/.ready Makefile
-	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY) $(TIMM)
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY) $(TIMM) $(PARQUET)
 	@touch $@
 
 test: environments .venv/.ready-test

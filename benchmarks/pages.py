@@ -227,6 +227,7 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
         "map, a sample": f"{here}/map/v0000/samples/17",
         "a sample": f"{here}/samples/{world.sample}",
         "review": f"{here}/review",
+        "export": f"{here}/export",
     }
     first, size = asked(client, here)
     found: list[dict[str, Any]] = []

@@ -198,7 +198,7 @@ def _torchvision(name: BackboneName) -> Builder:
 
     def build(channels: int, side: int, generator: torch.Generator) -> Built:
         network = models.get_model(name.name, weights=None)
-        head = _classifier(network)
+        head = classifier(network)
         network.set_submodule(head, nn.Identity())
         # ImageNet's mean and deviation, by which all of torchvision's classifiers were trained.
         return Built(_adapted(network, name, side, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)), (head,))
@@ -206,7 +206,7 @@ def _torchvision(name: BackboneName) -> Builder:
     return build
 
 
-def _classifier(network: nn.Module) -> str:
+def classifier(network: nn.Module) -> str:
     """Name of the layer whose outputs are the classes: the last one of a thousand outputs."""
     layers: list[str] = [
         path

@@ -1,4 +1,4 @@
-"""``pal status``, ``pal export`` and ``pal doctor``: the commands that only look."""
+"""``pal status`` and ``pal doctor``: the commands that only look."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,13 +28,6 @@ UNWELL = 1
 PAUSED = "no new questions are asked; open ones can be answered"
 
 Name = ProjectName
-
-
-class Format(StrEnum):
-    """How groups are written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
 
 
 def moment(at: float) -> str:
@@ -85,28 +76,6 @@ def status(name: Name = "", *, as_json: AsJson = False) -> None:
         print(json.dumps({**asdict(found), "jobs": [asdict(job) for job in jobs]}, default=str))
     else:
         _show_status(found, jobs)
-
-
-def export(
-    name: Name = "",
-    *,
-    form: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
-    out: Annotated[Path | None, typer.Option(help="File to write. Default: PROJECT-groups.csv here.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write the group of every image, with a confidence.
-
-    Example:  pal export --format jsonl --out groups.jsonl
-    """
-    from pal_backend import export as exporting
-    from pal_backend.settings import Settings
-    from pal_backend.store.stores import Stores
-
-    stores = Stores.open(Settings.from_env())
-    project = only_project(stores, name)
-    place = out or Path(f"{project}-groups.{form}")
-    rows = exporting.export(stores, project, str(form), place)
-    print(json.dumps({"project": project, "rows": rows, "file": str(place)}) if as_json else f"{rows} rows in {place}")
 
 
 def doctor(
@@ -246,4 +215,4 @@ def _show_findings(findings: list[Any]) -> None:
             console.print(Text(f"  → {finding.mend}"), soft_wrap=True)
 
 
-COMMANDS = (status, export, doctor)
+COMMANDS = (status, doctor)

@@ -152,7 +152,7 @@ class Given:
             return pca_features(self.images)
         from pal_backend.core.learning.untrained import untrained
 
-        return untrained(self.images, self.network, device=device)
+        return untrained(self.images, self.network, device=device).features
 
 
 def _embedded(

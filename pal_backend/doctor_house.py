@@ -23,6 +23,7 @@ WHAT_STOPS = {
     queues.LEARN: "answers are kept, but nothing is learned from them",
     queues.DESK: "no questions are posted, and missed webhooks are not made up for",
     queues.TRAIN: "no new model version is made",
+    queues.EXPORT: "nothing that pages are asked for is made to be taken home",
 }
 
 

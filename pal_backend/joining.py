@@ -19,6 +19,7 @@ from pal_backend.joining_search import Found, Search, Wanted, leads_to, marker
 from pal_backend.label_studio import BasicAuth, LabelStudio
 from pal_backend.label_studio_values import RemoteBackend, RemoteProject, RemoteWebhook
 from pal_backend.settings import Settings
+from pal_backend.store.imports import IMPORTED
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 
@@ -77,7 +78,12 @@ class Joiner:
             NotFoundError: there is no project to adopt.
             AccessError: the token is wrong, or the account may not.
             UnavailableError: Label Studio is not there, or does not reach the web process.
+            InputError: the desk has a name that is taken.
         """
+        if wanted.name == IMPORTED:
+            raise InputError(
+                f"a desk cannot be called {IMPORTED}: that is where answers of other projects stand; choose another"
+            )
         found = Search(project, wanted, self.label_studio).find()
         return _Mending(self, project, wanted, found).run()
 

@@ -21,6 +21,7 @@ from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
 from pal_backend.pages_controls import control_routes
+from pal_backend.pages_export import export_routes
 from pal_backend.pages_map import map_routes
 from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
 from pal_backend.pages_review import Frame, review_routes
@@ -82,6 +83,7 @@ def page_routes(
     _acting(routes, views, door, gate)
     control_routes(routes, views, door, gate)
     map_routes(routes, pages, views, door)
+    export_routes(routes, pages, views, door, gate, closing=closing)
     _pictures(routes, views, door, files)
     _streams(routes, views, door, closing)
     reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)

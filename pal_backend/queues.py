@@ -10,11 +10,10 @@ Keys:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -36,6 +35,7 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
+from pal_backend.errors import PalError, UnavailableError
 from pal_backend.store.connection import connect
 
 logger = logging.getLogger(__name__)
@@ -46,11 +46,13 @@ DESK = "desk"
 """Talks to Label Studio or reads and writes files."""
 TRAIN = "train"
 """Minutes, GPU where there is one."""
-NAMES = (LEARN, DESK, TRAIN)
+EXPORT = "export"
+"""Makes what is taken home; a push of predictions may take minutes, in which questions must go on being posted."""
+NAMES = (LEARN, DESK, TRAIN, EXPORT)
 
 PATHS = {
     kind: f"worker.jobs.{kind}"
-    for kind in ("learn", "refill", "reconcile", "examine", "train", "draw", "ingest", "export")
+    for kind in ("learn", "refill", "reconcile", "examine", "train", "draw", "ingest", "export", "push")
 }
 """Kind of job → the function that RQ imports."""
 
@@ -93,7 +95,8 @@ RULES = {
     "reconcile": _Rule(DESK, 6 * HOUR_S, HOUR_S, WAITING, _PATIENT),
     "examine": _Rule(DESK, HOUR_S, 300, WAITING | {"started"}, (60,)),
     "ingest": _Rule(DESK, DAY_S, DAY_S, WAITING | {"started"}),
-    "export": _Rule(DESK, 6 * HOUR_S, DAY_S, WAITING | {"started"}),
+    "export": _Rule(EXPORT, 6 * HOUR_S, DAY_S, WAITING | {"started"}, (5,)),
+    "push": _Rule(EXPORT, DAY_S, DAY_S, WAITING | {"started"}, (30, 60, 300)),
     # What could not be drawn is not tried again for the same version.
     "draw": _Rule(TRAIN, HOUR_S, DAY_S, WAITING | {"started", "failed"}),
     # One training at a time: the next one starts from all answers that came meanwhile.
@@ -184,11 +187,13 @@ class Queues:
         """Take in the pool; not while that waits or runs."""
         return self._once("ingest", project, "ingest", f"ingest-{project}", [project])
 
-    def export(self, project: str, *arguments: str | int | float | bool | None) -> str:
-        """Write groups and labels out; not while the very same export waits or runs."""
-        named = hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:12]
-        job_id = f"export-{project}-{named}"
-        return self._once("export", project, job_id, job_id, [project, *arguments])
+    def export(self, project: str, kind: str) -> str:
+        """Make one kind of what is taken home; not while that waits or runs."""
+        return self._once("export", project, f"export-{kind}", f"export-{project}-{kind}", [project, kind])
+
+    def push(self, project: str, target: int | None) -> str:
+        """Push predictions into a Label Studio project (None: the one that we made); not while a push waits or runs."""
+        return self._once("push", project, "push", f"push-{project}", [project, target])
 
     def _once(self, kind: str, project: str, slot: str, job_id: str, arguments: list[Any]) -> str:
         """Enqueue unless the last job of this slot is busy; which of two askers is first, a transaction decides."""
@@ -266,6 +271,12 @@ class Queues:
         job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
         return self._job(job_id) if job_id else None
 
+    def exports(self, project: str, kinds: Iterable[str]) -> dict[str, JobStatus]:
+        """Kind → its last job, for those that were asked for lately; a push stands under ``push``."""
+        ids = {kind: f"push-{project}" if kind == "push" else f"export-{project}-{kind}" for kind in kinds}
+        found = {kind: self._job(job_id) for kind, job_id in ids.items()}
+        return {kind: job for kind, job in found.items() if job is not None}
+
     def training_progress(self, project: str) -> str:
         """What the last training of a project is doing, in one line; empty if none was asked for lately."""
         found = self.training(project)
@@ -325,6 +336,20 @@ def report_progress(progress: Mapping[str, Any]) -> None:
     if job is not None:
         job.meta.update(progress)
         job.save_meta()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Inside a job: only what may be had later is tried again; what no further attempt mends fails at once."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except PalError:
+        job = get_current_job()
+        if job is not None:
+            job.retries_left = 0
+        raise
 
 
 def remember_problem(job: Job, kind: type[BaseException], problem: BaseException, *_: object) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pal_backend import wire
 from pal_backend.queues import Queues
 from pal_backend.reconcile import Decision, Reconciler, Report
+from pal_backend.store.imports import IMPORTED
 from pal_backend.store.stores import Stores
 
 
@@ -47,6 +49,8 @@ def sync(name: str, stores: Stores, reconciler: Reconciler, queues: Queues, deci
     project = stores.projects.get(name)
     reconciler.hear_setups(project)
     report = reconciler.reconcile(project, decision)
+    # Whatever was imported lies in the artefact folder; the sitting looks whether its answers are all there.
+    stores.events(name).append(wire.ImportsChanged(), reconciler.clock(), IMPORTED)
     queues.ingest(name)
     queues.learn(name)
     queues.refill(name)

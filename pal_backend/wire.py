@@ -37,6 +37,7 @@ __all__ = [
     "Event",
     "Guess",
     "Ignored",
+    "ImportsChanged",
     "PredictRequest",
     "Predictions",
     "ProjectUpdated",
@@ -149,6 +150,11 @@ class AskedAgain(Event):
 
 
 @dataclass(frozen=True)
+class ImportsChanged(Event):
+    """Answers of another project were taken in, or out again; it comes from a command, never from Label Studio."""
+
+
+@dataclass(frozen=True)
 class ProjectUpdated(Event):
     """The project's settings changed, perhaps its labelling config; not kept in the stream."""
 
@@ -182,7 +188,7 @@ def event_from_json(value: Any) -> Event:
             return TrainingRequested(project=project)
         case "ReconcileRequested":
             return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project=project)
-        case "Decided" | "AskedAgain" as kind:
+        case "Decided" | "AskedAgain" | "ImportsChanged" as kind:
             return _of_house(kind, found, project)
     raise InputError("an event of unknown type; expected one that this version wrote; update PAL, or run `pal sync`")
 
@@ -190,6 +196,8 @@ def event_from_json(value: Any) -> Event:
 def _of_house(kind: str, found: Mapping[str, Any], project: int) -> Event:
     if kind == "Decided":
         return Decided(_ids(found.get("decisions"), "event.decisions"), project=project)
+    if kind == "ImportsChanged":
+        return ImportsChanged(project=project)
     asked = TaskMeta.from_json(found.get("question"))
     if asked is None:
         raise InputError("an event asks a question that cannot be read; expected one of ours; ask it again")

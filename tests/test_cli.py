@@ -21,13 +21,14 @@ from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.recipes import RECIPES
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
-from pal_backend.errors import PalError
+from pal_backend.errors import InputError, PalError
 from pal_backend.passwords import matches
 from pal_backend.samples import FolderPool, ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 from tests.conftest import free_port
+from tests.exports.house import build_house, said
 
 COMMANDS = (
     "demo",
@@ -37,6 +38,7 @@ COMMANDS = (
     "sync",
     "status",
     "export",
+    "import-answers",
     "doctor",
     "simulate",
     "strategies",
@@ -409,12 +411,31 @@ def test_status_and_export_of_a_project(stores: Stores, settings: Settings, tmp_
     done = pal("export", "--format", "jsonl", "--out", str(tmp_path / "groups.jsonl"), env=env)
     assert done.stdout == f"2 rows in {tmp_path / 'groups.jsonl'}\n"
     told = json.loads(pal("export", "--out", str(tmp_path / "groups.csv"), "--json", env=env).stdout)
-    assert told == {"project": "birds", "rows": 2, "file": str(tmp_path / "groups.csv")}
+    assert (told["project"], told["holds"], told["out"]) == ("birds", "2 rows", str(tmp_path / "groups.csv"))
     rows = [json.loads(line) for line in (tmp_path / "groups.jsonl").read_text().splitlines()]
     assert [(row["path"], row["group"], row["answered"]) for row in rows] == [
         ("10.png", "", False),
         ("200.png", "", False),
     ]
+
+
+def test_answers_go_from_project_to_project(stores: Stores, settings: Settings, tmp_path: Path) -> None:
+    """Out by one command, in by another, listed and out again; without a file the command says what it wants."""
+    house = build_house(stores, tmp_path / "pool", samples=20)
+    stores.answers("digits").put(said(house, 10))
+    build_house(stores, tmp_path / "pool", "finches", samples=20)
+    env = {"REDIS_URL": settings.redis_url, "PAL_HOME": str(settings.home)}
+    file = tmp_path / "answers.jsonl"
+    done = pal("export", "digits", "--format", "answers", "--out", str(file), "--json", env=env)
+    assert json.loads(done.stdout)["holds"] == "11 annotations, 10 answers"
+    taken = json.loads(pal("import-answers", str(file), "--project", "finches", "--json", env=env).stdout)
+    assert (taken["new"], taken["answers"]) == (11, 10)
+    assert pal("import-answers", "--list", "--project", "finches", env=env).stdout.startswith(taken["id"])
+    removed = pal("import-answers", "--remove", taken["id"], "--project", "finches", env=env)
+    assert removed.returncode == 0 and taken["id"] in removed.stdout
+    assert pal("import-answers", "--project", "finches", env=env).returncode == InputError.exit_code
+    both = pal("export", "digits", "--to-label-studio", "new", "--format", "csv", env=env)
+    assert both.returncode == InputError.exit_code and "writes no file" in both.stderr
 
 
 def publish(stores: Stores, settings: Settings, posterior: Posterior, effort: Effort | None = None) -> dict[str, str]:

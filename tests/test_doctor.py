@@ -138,6 +138,7 @@ BREAKS: list[tuple[str, str, Callable[[House], Any]]] = [
     ("worker-learn", "--queue learn", lambda house: house.workers["learn"].register_death()),
     ("worker-desk", "--queue desk", lambda house: house.workers["desk"].register_death()),
     ("worker-train", "--queue train", lambda house: house.workers["train"].register_death()),
+    ("worker-export", "--queue export", lambda house: house.workers["export"].register_death()),
     ("failed-jobs", "pal sync digits", fail_job),
     ("learning", "--queue learn", old_event),
     ("learning", "host-77", old_event_held),

@@ -17,7 +17,20 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from pal_backend import queues as module
-from pal_backend.queues import DESK, LEARN, NAMES, PATHS, RULES, TRAIN, Queues, remember_problem, report_progress
+from pal_backend.errors import InputError, UnavailableError
+from pal_backend.queues import (
+    DESK,
+    EXPORT,
+    LEARN,
+    NAMES,
+    PATHS,
+    RULES,
+    TRAIN,
+    Queues,
+    patient,
+    remember_problem,
+    report_progress,
+)
 from pal_backend.store.sittings import Sittings
 
 
@@ -30,6 +43,18 @@ def succeed(project: str, *_: Any) -> dict[str, Any]:
 def fail(project: str, *_: Any) -> None:
     """A job that goes wrong."""
     raise ValueError(f"no {project}\nreally none")
+
+
+def refuse(project: str, kind: str) -> None:
+    """A job that will never go well."""
+    with patient():
+        raise InputError(f"{kind} is not a kind of {project}")
+
+
+def miss(project: str, *_: Any) -> None:
+    """A job that may go well later."""
+    with patient():
+        raise UnavailableError("Label Studio is not there")
 
 
 def ask_again(project: str, url: str) -> None:
@@ -72,7 +97,8 @@ ENQUEUE: dict[str, Callable[[Queues], str]] = {
     "train": lambda queues: queues.train("digits-2", 40, "enough"),
     "ingest": lambda queues: queues.ingest("digits-2"),
     "draw": lambda queues: queues.draw("digits-2", "v0000"),
-    "export": lambda queues: queues.export("digits-2", "groups.csv", None, True),
+    "export": lambda queues: queues.export("digits-2", "csv"),
+    "push": lambda queues: queues.push("digits-2", None),
 }
 
 
@@ -89,7 +115,7 @@ def test_a_job_goes_to_its_queue_with_json_arguments(queues: Queues, redis_url: 
         "digits-2",
         "queued",
     )
-    assert queues.depths() == {name: int(name == RULES[kind].queue) for name in (LEARN, DESK, TRAIN)}
+    assert queues.depths() == {name: int(name == RULES[kind].queue) for name in NAMES}
     with Redis.from_url(redis_url) as client:
         path, _, arguments, _ = json.loads(zlib.decompress(client.hget(f"rq:job:{job_id}", "data")))
     assert path == PATHS[kind] and arguments[0] == "digits-2"
@@ -168,9 +194,25 @@ def test_a_training_is_not_asked_for_while_one_waits_or_runs(queues: Queues) -> 
 
 
 def test_exports_with_other_arguments_are_other_jobs(queues: Queues) -> None:
-    """The id names what is made, so two formats can be written at once."""
-    assert queues.export("digits", "csv") != queues.export("digits", "jsonl")
-    assert queues.depths()[DESK] == 2
+    """The id names what is made, so two kinds can wait at once; the same one waits once, and is found by its kind."""
+    first = queues.export("digits", "csv")
+    assert queues.export("digits", "jsonl") != first == queues.export("digits", "csv")
+    assert queues.depths()[EXPORT] == 2
+    assert {kind: job.id for kind, job in queues.exports("digits", ["csv", "card"]).items()} == {"csv": first}
+
+
+def test_what_no_attempt_mends_is_not_tried_again(
+    queues: Queues, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong input fails at once; what cannot be reached is tried again later."""
+    serve(monkeypatch, "export", refuse)
+    serve(monkeypatch, "push", miss)
+    queues.export("digits", "csv")
+    queues.push("digits", 7)
+    run()
+    found = queues.exports("digits", ["csv", "push"])
+    assert found["csv"].state == "failed" and "not a kind" in found["csv"].error
+    assert found["push"].state == "scheduled" and "not there" in found["push"].error
 
 
 def test_progress_result_and_error_are_told(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
+from pal_backend import wire
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, QuestionKind
 from pal_backend.errors import NotFoundError
 from pal_backend.queues import Queues
@@ -47,13 +48,13 @@ class Comparison:
     asked: list[tuple[Project, Decision]]
     heard: int = 0
 
-    def clock(self) -> float:
-        """Some time."""
-        return 1.0
-
     def hear_setups(self, project: Project) -> None:
         """Note that it was asked."""
         self.heard += 1
+
+    def clock(self) -> float:
+        """Some time."""
+        return 1.0
 
     def reconcile(self, project: Project, decision: Decision = Decision.WAIT) -> Report:
         """Note the question."""
@@ -86,6 +87,7 @@ def test_sync_compares_and_wakes_the_workers(stores: Stores, settings: Settings,
     assert comparison.heard == 1
     assert (done.restored, done.to_json()["read"]) == (1, 7)
     assert {job.kind for job in queues.jobs()} == {"ingest", "learn", "refill"}
+    assert [stored.event for stored in stores.events("demo").read("0-0", 9)] == [wire.ImportsChanged()]
 
 
 def test_label_studio_is_made_to_say_again_what_desks_ask_for(stores: Stores, project: Project) -> None:

@@ -208,7 +208,9 @@ submissions = st.builds(
         max_size=3,
     ),
     origins=st.dictionaries(
-        st.text(st.characters(codec="utf-8"), max_size=5), st.sampled_from([str(o) for o in Origin]), max_size=3
+        st.text(st.characters(codec="utf-8"), max_size=5),
+        st.sampled_from([str(o) for o in Origin if o is not Origin.DECISION]),
+        max_size=3,
     ),
     seconds=st.none() | st.floats(0, 1e9),
     meta=st.none() | st.just(wire.TaskMeta(SCREEN, "birds", "screens")),

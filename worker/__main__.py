@@ -65,7 +65,7 @@ def work(name: str, redis_url: str, level: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     logging.getLogger("rq.worker").setLevel(logging.WARNING)  # it reports each round of maintenance
-    if name == queues.TRAIN:
+    if name in (queues.TRAIN, queues.EXPORT):
         step_back()
     connection = Redis.from_url(redis_url)
     QueueWorker(
@@ -77,7 +77,7 @@ def work(name: str, redis_url: str, level: str) -> None:
         maintenance_interval=10,
         job_monitoring_interval=2,
         log_job_description=False,
-    ).work(with_scheduler=name == queues.DESK, logging_level=None)
+    ).work(with_scheduler=name in (queues.DESK, queues.EXPORT), logging_level=None)
 
 
 def step_back() -> None:
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         choices=queues.NAMES,
         help="serve this queue only (repeatable); default: all. learn: seconds, CPU. desk: talks to Label Studio. "
-        "train: minutes, GPU where there is one.",
+        "train: minutes, GPU where there is one. export: what is taken home.",
     )
     chosen = parser.parse_args(arguments).queue or list(queues.NAMES)
     settings = Settings.from_env()

@@ -12,13 +12,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pal_backend import export as exporting
 from pal_backend import queues, samples
 from pal_backend.choosing import settled
 from pal_backend.core.projection import project as project_features
 from pal_backend.coverage import cover_pool
 from pal_backend.doctor import diagnose
 from pal_backend.errors import ConflictError, NotFoundError
+from pal_backend.exports.making import make_and_keep
+from pal_backend.exports.pushing import Pusher
+from pal_backend.exports.snapshot import Snapshot
+from pal_backend.media import MediaLinks
 from pal_backend.reconcile import Reconciler
 from pal_backend.refill import Refiller
 from pal_backend.samples import FolderPool
@@ -133,9 +136,30 @@ def draw(project: str, version: str) -> dict[str, Any]:
     return {"version": version, "drawn": len(places.rows), "seconds": round(shop.clock() - started, 1)}
 
 
-def export(project: str, kind: str, out: str) -> dict[str, Any]:
-    """Write groups and confidences to a file of the worker's machine."""
-    return {"rows": exporting.export(bootstrap.build().stores, project, kind, Path(out)), "out": out}
+def export(project: str, kind: str) -> dict[str, Any]:
+    """Make one kind of what is taken home, and keep it where the page finds it."""
+    with queues.patient():
+        made = make_and_keep(_snapshot(bootstrap.build(), project), kind)
+    return {"file": made.file, "size": made.size, "holds": made.holds}
+
+
+def push(project: str, target: int | None = None) -> dict[str, Any]:
+    """Let a classification project of Label Studio show the groups as predictions."""
+    shop = bootstrap.build()
+    links = MediaLinks(shop.credentials.media_key, shop.settings.public)
+    with queues.patient():
+        return Pusher(shop.label_studio(), links).push(_snapshot(shop, project), target).to_json()
+
+
+def _snapshot(shop: Workshop, project: str) -> Snapshot:
+    return Snapshot.of(
+        shop.stores,
+        project,
+        shop.operator,
+        now=shop.clock(),
+        device=shop.settings.device,
+        progress=queues.report_progress,
+    )
 
 
 def look_after(shop: Workshop, reconcile_too: bool) -> None:

@@ -14,8 +14,10 @@ from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import Space
 from pal_backend.core.solver_space import space_with
 from pal_backend.core.vocabulary import HOUSE, Annotation, AnnotationKey
+from pal_backend.store.answers import Applied
 from pal_backend.store.events import StoredEvent
 from pal_backend.store.history import Point
+from pal_backend.store.imports import Imports
 from pal_backend.store.projects import Project
 from pal_backend.store.sittings import Lease
 from pal_backend.store.version_files import Version
@@ -61,6 +63,7 @@ class Sitting:
         self._versions = stores.versions(project.name)
         self._decisions = stores.decisions(project.name)
         self._reasons = stores.reasons(project.name)
+        self._imports = Imports(stores.artefacts, project.name)
         self._agenda = Agenda(project, shop)
         self._efforts = Efforts(project)
         self._waiting: list[float] = []
@@ -138,7 +141,10 @@ class Sitting:
     def _fold(self, batch: Sequence[StoredEvent]) -> None:
         """Answers, tombstones and cursor are committed together; beliefs follow what was committed."""
         put, withdrawn = self._sort(batch)
+        # Before the cursor passes their event: killed in between, they are followed again.
+        imported = self._imports.follow(self._answers) if _names_imports(batch) else Applied([], [])
         changed, gone = self._answers.apply(put=put, withdraw=withdrawn, cursor=batch[-1].id, events=self._events)
+        changed, gone = [*imported.put, *changed], [*imported.withdrawn, *gone]
         # An update may take back every verdict: the learner must forget the old ones.
         emptied = [annotation.key for annotation in changed if not annotation.answers]
         self._learner.update([answer for annotation in changed for answer in annotation.answers], [*gone, *emptied])
@@ -209,3 +215,7 @@ class Sitting:
 def _of_people(annotations: Sequence[Annotation]) -> list[Annotation]:
     """Without leads' decisions, which are no annotator's."""
     return [annotation for annotation in annotations if annotation.key.desk != HOUSE]
+
+
+def _names_imports(batch: Sequence[StoredEvent]) -> bool:
+    return any(isinstance(stored.event, wire.ImportsChanged) for stored in batch)

@@ -119,9 +119,29 @@ class Artefacts:
             try:
                 return bytes(self._fs.cat_file(place, start=start, end=end))
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                raise NotFoundError(
-                    f"the artefact {path} is not there; expected it under {self.root}; check PAL_HOME and PAL_ARTEFACTS"
-                ) from None
+                raise self._missing(path) from None
+
+    def pieces(self, path: str, size: int = 1 << 20) -> Iterator[bytes]:
+        """The bytes of a file, ``size`` at a time; it is open when this returns, so one that is replaced meanwhile stays whole.
+
+        Raises:
+            NotFoundError: there is no such file.
+            InputError: the path leads out of the root.
+            UnavailableError: the storage refuses.
+        """
+        place = self._place(path)
+        with _storage(path, self.root):
+            try:
+                file = self._fs.open(place, "rb")
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                raise self._missing(path) from None
+
+        def read() -> Iterator[bytes]:
+            with file, _storage(path, self.root):
+                while piece := file.read(size):
+                    yield bytes(piece)
+
+        return read()
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there."""
@@ -150,6 +170,11 @@ class Artefacts:
             self._fs.rm(place, recursive=True)
         except FileNotFoundError:
             return
+
+    def _missing(self, path: str) -> NotFoundError:
+        return NotFoundError(
+            f"the artefact {path} is not there; expected it under {self.root}; check PAL_HOME and PAL_ARTEFACTS"
+        )
 
     def _place(self, path: str) -> str:
         parts = path.split("/")

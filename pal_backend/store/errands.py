@@ -30,12 +30,8 @@ class Errand:
         self.interrupted = bool(redis.exists(begun))
         """Whether an earlier run ended, killed or not, without knowing the effect of its last uncertain call."""
 
-    @contextmanager
-    def uncertain(self) -> Iterator[None]:
-        """Around a call that may be carried out even though its answer is lost.
-
-        The time to live starts anew, and if the call fails so that nobody knows, the errand stays taken until that time
-        is over: by then the call has had its effect or will have none.
+    def renew(self) -> None:
+        """Let its time to live start anew.
 
         Raises:
             UnavailableError: the errand is ours no longer.
@@ -46,6 +42,18 @@ class Errand:
             raise UnavailableError(
                 "this errand took too long and is somebody else's now; it will be tried again"
             ) from None
+
+    @contextmanager
+    def uncertain(self) -> Iterator[None]:
+        """Around a call that may be carried out even though its answer is lost.
+
+        The time to live starts anew, and if the call fails so that nobody knows, the errand stays taken until that time
+        is over: by then the call has had its effect or will have none.
+
+        Raises:
+            UnavailableError: the errand is ours no longer.
+        """
+        self.renew()
         self._redis.set(self._begun, "1")
         self._uncertain = True
         try:

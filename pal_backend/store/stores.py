@@ -11,6 +11,7 @@ from pal_backend.store.asked import Asked
 from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
 from pal_backend.store.decisions import Decisions
 from pal_backend.store.events import Events
+from pal_backend.store.exports import Exports
 from pal_backend.store.history import History
 from pal_backend.store.logins import Logins
 from pal_backend.store.maps import Maps
@@ -105,6 +106,10 @@ class Stores:
     def maps(self, project: str) -> Maps:
         """Where the samples of a project's versions lie on a plane."""
         return Maps(self.redis, self.artefacts, check_name(project))
+
+    def exports(self, project: str) -> Exports:
+        """What was made of a project to be taken home."""
+        return Exports(self.redis, self.artefacts, check_name(project))
 
     def reports(self, project: str) -> Reports:
         """What the doctor found last about a project."""

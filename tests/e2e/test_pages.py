@@ -20,11 +20,10 @@ from label_config import results
 from pal_backend.core.places import LARGEST
 from pal_backend.core.vocabulary import Purpose, QuestionKind, Verdict
 from pal_backend.demo.descendants import descendants
-from pal_backend.export import export
 from pal_backend.store.projects import Desk
 from pal_backend.team import change_password
-from tests.browser import PATIENCE_MS
-from tests.e2e.stack import Stack
+from tests.browser import PATIENCE_MS, signed_in
+from tests.e2e.stack import SAMPLES, Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -32,6 +31,7 @@ SERIOUS = {"serious", "critical"}
 SCREENS = 8
 """Answered one by one: a screen has eight answers, and after some forty the accuracy is estimated."""
 LINE = ".curve .line"
+NAME = "my favourite digit"
 
 
 @pytest.fixture(scope="module")
@@ -106,24 +106,66 @@ def test_a_lead_watches_the_curve_move(stack: Stack, desk: Desk, lead: Page) -> 
     look_at(lead, "project")
 
 
-def test_a_lead_names_a_group_and_takes_it_home(stack: Stack, lead: Page, tmp_path: Path) -> None:
-    """By keyboard alone from the list of groups; the name stands in the next export."""
+def test_a_lead_names_a_group(stack: Stack, lead: Page) -> None:
+    """By keyboard alone from the list of groups."""
     lead.goto(f"{stack.settings.public}/projects/{stack.project}/groups")
     look_at(lead, "groups")
     lead.locator(".card").first.focus()
     lead.keyboard.press("Enter")
     lead.wait_for_url("**/groups/*")
-    group = lead.url.rpartition("/")[2]
     lead.focus("#name")
-    lead.keyboard.type("my favourite digit")
+    lead.keyboard.type(NAME)
     lead.keyboard.press("Enter")
-    expect(lead.locator("h1")).to_have_text("my favourite digit")
+    expect(lead.locator("h1")).to_have_text(NAME)
     pictures = "[...document.querySelectorAll('.thumb')].slice(0, 12).every(i => i.complete && i.naturalWidth === 160)"
     lead.wait_for_function(pictures)
     look_at(lead, "group")
-    export(stack.stores, stack.project, "csv", tmp_path / "groups.csv")
-    with (tmp_path / "groups.csv").open(newline="") as file:
-        assert {row["name"] for row in csv.DictReader(file) if row["group"] == group} == {"my favourite digit"}
+
+
+def test_a_lead_takes_the_groups_home(stack: Stack, lead: Page, browser: Browser, tmp_path: Path) -> None:
+    """One button makes, another downloads; nobody reloads the page. The names of the groups are in it."""
+    lead.goto(f"{stack.settings.public}/projects/{stack.project}/export")
+    expect(lead.locator("body.is-live")).to_be_attached()
+    for kind in ("csv", "card"):
+        lead.locator(f"#make-{kind}").click()
+        expect(lead.locator(f"#{kind} a.button")).to_be_visible(timeout=60_000)
+        with lead.expect_download() as taken:
+            lead.locator(f"#{kind} a.button").click()
+        taken.value.save_as(tmp_path / kind)
+    with (tmp_path / "csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == SAMPLES and NAME in {row["name"] for row in rows}
+    card = browser.new_context(viewport={"width": 900, "height": 900}).new_page()
+    (tmp_path / "card").rename(tmp_path / "card.html")
+    card.goto((tmp_path / "card.html").as_uri())
+    assert NAME in card.inner_text("main")
+    look_at(card, "card")
+    card.context.close()
+
+
+def test_pushed_predictions_stand_in_a_second_project(stack: Stack, lead: Page, browser: Browser) -> None:
+    """A lead pushes them; whoever opens the project's stream in Label Studio sees each sample's group chosen."""
+    lead.click("text=Push predictions")
+    expect(lead.locator('[data-part="pushed"] .made')).to_contain_text(f"{SAMPLES} tasks made", timeout=90_000)
+    look_at(lead, "export")
+    url = lead.locator("text=Open it in Label Studio").get_attribute("href") or ""
+    number = int(url.removesuffix("/data").rpartition("/")[2])
+    assert number not in {desk.project_id for desk in stack.stores.projects.get(stack.project).desks}
+    page = signed_in(browser, stack.label_studio.url, stack.label_studio.email)
+    page.goto(url)
+    with page.expect_response(lambda r: "id=next_task" in r.url) as served:
+        page.click("button:has-text('Label All Tasks')")
+    task = served.value.json()
+    [prediction] = task["predictions"]
+    [chosen] = prediction["result"][0]["value"]["choices"]
+    expect(page.locator(f'input[name="{chosen}"]')).to_be_checked()
+    scores = [p.score or 0.0 for found in stack.client.tasks(number) for p in found.predictions]
+    assert len(scores) == SAMPLES and prediction["score"] == min(scores), "the most doubtful comes first"
+    folder = os.environ.get("PAL_PICTURES")
+    if folder:
+        page.wait_for_timeout(1500)
+        page.screenshot(path=Path(folder) / "pushed.png")
+    page.context.close()
 
 
 def test_a_lead_pauses_and_changes_the_strategy(stack: Stack, desk: Desk, lead: Page) -> None:

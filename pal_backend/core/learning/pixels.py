@@ -38,6 +38,11 @@ class Components:
         x = _shrunk(images).reshape(len(images), -1)
         return np.ascontiguousarray(self.pca.transform(x) * self.signs, np.float32)
 
+    @staticmethod
+    def block(side: int) -> int:
+        """Side of the blocks of pixels that are averaged first, for images of that side."""
+        return -(-side // MAX_SIDE)
+
 
 def pca_features(images: NDArray[np.uint8], dim: int = 50) -> NDArray[np.float32]:
     """The strongest principal components of the images' pixels.
@@ -58,7 +63,7 @@ def pca_features(images: NDArray[np.uint8], dim: int = 50) -> NDArray[np.float32
 def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Block means, float32 (N, s, s, C) in [0, 1], s at most MAX_SIDE; a rest that fills no block is cut off."""
     n, side, _, channels = images.shape
-    block = -(-side // MAX_SIDE)
+    block = Components.block(side)
     small = side // block
     cut = images[:, : small * block, : small * block]
     blocks = cut.reshape(n, small, block, small, block, channels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,15 +17,30 @@ _ROUNDING = 1e-6
 """A column that varies by less than this share of its largest value varies by float32's rounding alone."""
 
 
-def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> NDArray[np.float32]:
-    """What a backbone sees in images, uint8 (N, S, S, C): float32 (N, D), each column with mean 0 and standard deviation 1.
+@dataclass(frozen=True)
+class AsItComes:
+    """What a backbone sees in images, and how its columns were scaled: ``features = (seen - centre) * factor``.
 
-    Scaled as after a training, since a network's own scales are accidental; a column that is the same for all is 0.
+    Args:
+        features: float32 (N, D), each column with mean 0 and standard deviation 1; one that is the same for all is 0.
+        centre, factor: float64 (D,).
+    """
+
+    features: NDArray[np.float32]
+    centre: NDArray[np.float64]
+    factor: NDArray[np.float64]
+
+
+def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> AsItComes:
+    """What a backbone sees in images, uint8 (N, S, S, C).
+
+    Scaled as after a training, since a network's own scales are accidental.
     """
     place = pick_device(device)
     model = Model(network, Tuning.FROZEN, 1, torch.Generator()).to(place)
-    features = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place)).double().numpy()
-    centred = features - features.mean(axis=0)
-    scale = centred.std(axis=0)
-    says_something = scale > _ROUNDING * np.abs(features).max(axis=0)
-    return np.where(says_something, centred / np.where(says_something, scale, 1.0), 0.0).astype(np.float32)
+    seen = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place)).double().numpy()
+    centre = seen.mean(axis=0)
+    scale = (seen - centre).std(axis=0)
+    says_something = scale > _ROUNDING * np.abs(seen).max(axis=0)
+    factor = np.where(says_something, 1.0 / np.where(says_something, scale, 1.0), 0.0)
+    return AsItComes(((seen - centre) * factor).astype(np.float32), centre, factor)
