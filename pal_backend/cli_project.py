@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pal_backend.core.vocabulary import Opinion
+from pal_backend.core.vocabulary import Medium, Opinion
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pal_backend.settings import Settings
     from pal_backend.store.projects import Project
     from pal_backend.store.stores import Stores
+
+
+WHERE = "a folder, FILE.csv or FILE.jsonl"
 
 
 class Kind(StrEnum):
@@ -29,7 +32,14 @@ class Kind(StrEnum):
 def init(
     name: Annotated[str, typer.Argument(help="Short name of the project: lower-case letters, digits, hyphens.")],
     *,
-    images: Annotated[Path | None, typer.Option(help="Folder of images. Needed for a new project.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images; the same as --pool FOLDER.")] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(metavar="WHERE", help="Where the samples are: " + WHERE + ". Needed for a new project."),
+    ] = None,
+    kind: Annotated[
+        Medium | None, typer.Option(help="What the samples of a new project are. Default: image.", show_default=False)
+    ] = None,
     questions: Annotated[
         Kind,
         typer.Option(help="Two images, or an anchor with candidates to tick. Run again for a desk of the other kind."),
@@ -67,7 +77,9 @@ def init(
 ) -> None:
     """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
 
-    `pal serve` must be running. Example:  pal init birds --images ~/birds
+    `pal serve` must be running. What is new in the pool joins later by itself, or with `pal sync`; docs/pools.md.
+
+    Examples:  pal init birds --images ~/birds;  pal init birds --pool birds.csv;  pal init news --pool texts.jsonl --kind text
     """
     from rich.console import Console
 
@@ -88,12 +100,13 @@ def init(
     stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
     given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "opinion": opinion}
     given["seed"] = seed
-    project = _project(stores, name, images, {key: value for key, value in given.items() if value is not None})
+    where = _where(images, pool)
+    project = _project(stores, name, where, kind, {key: value for key, value in given.items() if value is not None})
     learning = {"recipe": recipe, "backbone": backbone, "weights": weights, "tuning": tuning}
     if any(part is not None for part in learning.values()):
         project = _learning(project, stores, settings, credentials, learning)
-    kind = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
-    wanted = Wanted(desk or str(questions), kind, prelabel, adopt, title)
+    question = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
+    wanted = Wanted(desk or str(questions), question, prelabel, adopt, title)
     label_studio = LabelStudio(settings.label_studio_url, credentials.label_studio_token)
     joined = Joiner(
         stores, label_studio, settings, credentials, lambda text: console.print(f"· {text}", markup=False)
@@ -109,23 +122,37 @@ def init(
     print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data")
 
 
-def _project(stores: Stores, name: str, images: Path | None, given: dict[str, object]) -> Project:
+def _where(images: Path | None, pool: str | None) -> str | None:
+    """The pool that was named, by whichever option."""
+    if images is not None and pool is not None:
+        raise InputError("--images and --pool both say where the samples are; give one of them")
+    if images is not None and not images.is_dir():
+        raise InputError(f"{images} is not a folder; --images takes the folder that holds the images")
+    return str(images) if images is not None else pool
+
+
+def _project(stores: Stores, name: str, where: str | None, kind: Medium | None, given: dict[str, object]) -> Project:
     """The project as kept, with what was given laid over it, or a new one; not saved.
 
     Raises:
-        InputError: a new project without images, or a folder that is not there.
+        InputError: a new project without a pool, a pool that is none, or another kind than the project has.
+        NotFoundError: a manifest that is not there.
     """
+    from pal_backend.pool_sources import read_pool
     from pal_backend.store.projects import Project
 
-    if images is not None and not images.is_dir():
-        raise InputError(f"{images} is not a folder; --images takes the folder that holds the images")
     kept = stores.projects.find(name)
-    if kept is None and images is None:
+    if kept is None and where is None:
         known = ", ".join(stores.projects.names()) or "none"
-        raise InputError(f"there is no project {name!r} yet (there are: {known}); give its images with --images FOLDER")
-    project = kept or Project(name=name, pool=str(images and images.absolute()), desks=())
-    if images is not None:
-        given = {**given, "pool": str(images.absolute())}
+        raise InputError(
+            f"there is no project {name!r} yet (there are: {known}); say where its samples are with --pool"
+        )
+    if kept is not None and kind not in (None, kept.medium):
+        raise InputError(f"{name} is a project of {kept.medium}s and stays so; make another project for {kind}s")
+    medium = kept.medium if kept is not None else kind or Medium.IMAGE
+    if where is not None:
+        given = {**given, "pool": read_pool(where, medium)}
+    project = kept or Project(name=name, pool="", desks=(), medium=medium)
     return replace(project, **given)  # type: ignore[arg-type]  # the command line has checked each
 
 

@@ -23,6 +23,7 @@ from pal_backend.gate import Gate
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
+from pal_backend.pool_index import local_root
 from pal_backend.thumbnails import Thumbnails
 
 log = logging.getLogger(__name__)
@@ -222,8 +223,8 @@ def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles
     signed_in = [Depends(door.visitor)]
     thumbnails = Thumbnails(files)
 
-    def pool(project: str) -> Path:
-        return Path(views.stores.projects.get(project).pool)
+    def pool(project: str) -> Path | None:
+        return local_root(views.stores.projects.get(project).pool)
 
     @routes.get("/projects/{project}/thumbs/{sample}", dependencies=signed_in)
     def thumb(project: str, sample: SampleId) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from redis.client import Pipeline
 
@@ -16,6 +15,7 @@ from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Question, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.media import MediaFiles, MediaLinks, Picture
+from pal_backend.pool_index import local_root
 from pal_backend.queues import Queues
 from pal_backend.status import Status, status_of
 from pal_backend.store.projects import Desk, Project
@@ -171,7 +171,7 @@ class Service:
             NotFoundError: no such picture, or the signature is not ours.
         """
         self._links.check(project, sample, signature)
-        return self._files.read(project, Path(self._stores.projects.get(project).pool), sample)
+        return self._files.read(project, local_root(self._stores.projects.get(project).pool), sample)
 
     # ---- reports ----------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class Thumbnails:
         self._lock = Lock()
         self._decoding = BoundedSemaphore(AT_ONCE)
 
-    def get(self, project: str, pool: Path, sample: SampleId) -> Picture:
+    def get(self, project: str, pool: Path | None, sample: SampleId) -> Picture:
         """The small picture of a sample, a WebP of 160 x 160 pixels.
 
         Raises:

@@ -23,7 +23,8 @@ from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.errors import PalError
 from pal_backend.passwords import matches
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.pool_folder import FolderPool
+from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores

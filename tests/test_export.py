@@ -15,8 +15,9 @@ from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Pair, Verdict
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.export import FORMATS, export
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_samples
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version
 

@@ -18,9 +18,9 @@ from pal_backend.choosing import settled
 from pal_backend.coverage import cover_pool
 from pal_backend.doctor import diagnose
 from pal_backend.errors import ConflictError, NotFoundError
+from pal_backend.pool_sources import open_pool
 from pal_backend.reconcile import Reconciler
 from pal_backend.refill import Refiller
-from pal_backend.samples import FolderPool
 from worker import bootstrap, training
 from worker.bootstrap import Workshop
 from worker.sitting import LEASE_SECONDS, Sitting
@@ -95,13 +95,14 @@ def ingest(project: str) -> dict[str, Any]:
     """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
     shop = bootstrap.build()
     kept = shop.stores.projects.get(project)
-    pool = FolderPool(Path(kept.pool))
+    pool = open_pool(kept.pool, kept.medium)
     found = samples.ingest(
         pool,
         shop.stores.artefacts,
         project,
         shop.settings.image_size,
         lambda done, of: queues.report_progress({"done": done, "of": of}),
+        medium=kept.medium,
     )
     learns = settled(kept, shop.stores, shop.operator).choice
     version = cover_pool(

@@ -18,7 +18,7 @@ from redis import Redis
 from redis.client import Pipeline
 
 from pal_backend.core.choice import Choice
-from pal_backend.core.vocabulary import Opinion, QuestionKind
+from pal_backend.core.vocabulary import Medium, Opinion, QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import Record, dump
@@ -70,7 +70,7 @@ class Project:
 
     name: str
     pool: str
-    """The folder the samples came from, absolute."""
+    """Where the samples come from, as :func:`pal_backend.pool_sources.read_pool` gives it."""
     desks: tuple[Desk, ...]
     candidates: int = 8
     """Candidates on a screen."""
@@ -85,6 +85,7 @@ class Project:
     seal: str = ""
     """That the backbone was named by `pal init`; see :meth:`pal_backend.choosing.Operator.seal`."""
     question_text: str = QUESTION_TEXT
+    medium: Medium = Medium.IMAGE
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -233,4 +234,5 @@ def _load(record: Record, name: str) -> Project:
         tuning=record.text("tuning", ""),
         seal=record.text("seal", ""),
         question_text=record.text("question_text", QUESTION_TEXT),
+        medium=record.as_choice(record.value.get("medium", Medium.IMAGE), Medium),
     )
