@@ -56,18 +56,31 @@ def read_config(xml: str) -> ConfigShape:
     Raises:
         ValueError: it is not XML, is too long, or declares a document type or an entity.
     """
+    controls = {tag.get("name", ""): _control(tag) for tag in _root(xml).iter("Choices")}
+    shape = ConfigShape(None, controls)
+    kinds = [kind for kind in ("pair", "screen") if not _problems(shape, kind)]
+    return ConfigShape(kinds[0] if len(kinds) == 1 else None, controls)
+
+
+def _root(xml: str) -> ET.Element:
     if len(xml) > MAX_CHARACTERS:
         raise ValueError(f"the labelling config has {len(xml)} characters, at most {MAX_CHARACTERS} are read")
     if _DECLARATION.search(xml):
         raise ValueError("the labelling config declares a document type or an entity; Label Studio needs none")
     try:
-        root = ET.fromstring(xml)  # noqa: S314  declarations, the way in for entity bombs, were refused above
+        return ET.fromstring(xml)  # noqa: S314  declarations, the way in for entity bombs, were refused above
     except (ET.ParseError, ValueError) as problem:
         raise ValueError(f"the labelling config is not XML: {problem}") from None
-    controls = {tag.get("name", ""): _control(tag) for tag in root.iter("Choices")}
-    shape = ConfigShape(None, controls)
-    kinds = [kind for kind in ("pair", "screen") if not _problems(shape, kind)]
-    return ConfigShape(kinds[0] if len(kinds) == 1 else None, controls)
+
+
+def object_fields(xml: str, tag: str) -> list[str]:
+    """The fields of a task's data that a config shows with the object tag ``tag``, in order, each once.
+
+    Raises:
+        ValueError: as :func:`read_config`.
+    """
+    values = [one.get("value") or "" for one in _root(xml).iter(tag)]
+    return list(dict.fromkeys(value[1:] for value in values if value.startswith("$") and len(value) > 1))
 
 
 def check(xml: str, kind: str) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pal_backend.store.stores import Stores
 
 
-WHERE = "a folder, FILE.csv or FILE.jsonl"
+WHERE = "a folder, FILE.csv, FILE.jsonl, s3://bucket/prefix, or label-studio:ID, a project with your tasks"
 
 
 class Kind(StrEnum):

@@ -172,7 +172,7 @@ class _Ingest:
     def _still_good(self, file: _File, entry: PoolEntry) -> bool:
         if (file.bytes, file.mtime_ns) != (entry.bytes, entry.mtime_ns):
             return False
-        if entry.remote and file.reason:  # it may be another picture by now, and nothing tells
+        if entry.bytes < 0 and file.reason:  # it may be another picture by now, and nothing tells
             return False
         return not file.sample or (file.sample in self.known and self.content.has(file.sample))
 

@@ -12,11 +12,12 @@ from PIL import Image
 from pal_backend.core.vocabulary import Medium
 from pal_backend.errors import InputError, NotFoundError, UnavailableError
 from pal_backend.media import MediaFiles
-from pal_backend.pool_folder import FolderPool, PoolEntry
+from pal_backend.pool_folder import FolderPool, Pool, PoolEntry
 from pal_backend.pool_index import load_quarantine, load_samples, load_texts, local_root
 from pal_backend.pool_manifest import ManifestPool
-from pal_backend.pool_sources import open_pool, read_pool
+from pal_backend.pool_sources import Sources, read_pool
 from pal_backend.samples import IngestReport, ingest
+from pal_backend.settings import Settings
 from pal_backend.store.artefacts import Artefacts
 from tests.web_side import png, sample_id
 
@@ -36,6 +37,11 @@ def folder(tmp_path: Path) -> Path:
         (inside / f"{number}.png").write_bytes(png(40 * number))
     (tmp_path / "secret.png").write_bytes(png(200))
     return inside
+
+
+def open_pool(pool: str, medium: Medium) -> Pool:
+    """As a worker opens it; none of these needs Label Studio."""
+    return Sources(Settings(), lambda: pytest.fail("Label Studio is not needed")).open(pool, medium)
 
 
 def take(

@@ -18,7 +18,7 @@ from pal_backend.choosing import settled
 from pal_backend.coverage import cover_pool
 from pal_backend.doctor import diagnose
 from pal_backend.errors import ConflictError, NotFoundError
-from pal_backend.pool_sources import open_pool
+from pal_backend.pool_sources import Sources
 from pal_backend.reconcile import Reconciler
 from pal_backend.refill import Refiller
 from worker import bootstrap, training
@@ -95,7 +95,7 @@ def ingest(project: str) -> dict[str, Any]:
     """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
     shop = bootstrap.build()
     kept = shop.stores.projects.get(project)
-    pool = open_pool(kept.pool, kept.medium)
+    pool = Sources(shop.settings, shop.label_studio).open(kept.pool, kept.medium)
     found = samples.ingest(
         pool,
         shop.stores.artefacts,
