@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.choice import SMALL, BackboneName, Choice, Source
 from pal_backend.core.recipes import pretext_of
-from pal_backend.core.vocabulary import Annotation
+from pal_backend.core.vocabulary import Annotation, SampleId
 from pal_backend.errors import ConflictError
 from pal_backend.given_features import given_features
 from pal_backend.pool_index import PoolSample, load_images, load_samples
@@ -23,6 +23,8 @@ from pal_backend.store.version_files import Version
 if TYPE_CHECKING:
     from torch import nn
 
+REFIT = 2.0
+"""What stands for the pool is fitted anew when the pool has grown by this factor before anything was trained."""
 GIVEN = "given"
 """Recipe of a version that no training made."""
 PCA = "PCA of the resized pixels"
@@ -42,7 +44,8 @@ def cover_pool(
 
     Before any training its features are those of the chosen backbone as it comes, or of the chosen file; PCA of the
     resized pixels where the backbone knows nothing yet. They are made anew when another backbone is chosen before the first
-    training. Afterwards the new samples are seen through the current weights, so that nothing learned is lost when a pool
+    training. When samples join meanwhile they are seen by the components, or the scales, of the samples before them, so that
+    the old ones stay where they are; only a pool that has doubled is fitted anew. Afterwards the new samples are seen through the current weights, so that nothing learned is lost when a pool
     grows. Losses of a pretext task, where recipe or strategy ask for them, are learned before the first training, since
     the very first questions follow them; afterwards trainings see to them, and nothing waits here.
 
@@ -72,8 +75,10 @@ def cover_pool(
         given = Given.of(choice, images)
         if before is not None and covered and before.note == given.note and has(before, wanted, sample_ids):
             return None
+        fitted_on = _fitted_on(before, sample_ids, given.note)
         losses = difficulty_for(wanted, before, sample_ids, images, seed=seed, device=device, progress=progress)
-        features, about = given.features(samples, device), {"pretext": wanted} if wanted else {}
+        features = given.features(samples, device, fitted_on)
+        about: dict[str, Any] = {"fitted_on": fitted_on} | ({"pretext": wanted} if wanted else {})
         version = Version(versions.next_id(), sample_ids, features, GIVEN, 0, given.note, about, losses)
     elif covered:
         return None
@@ -136,7 +141,7 @@ class Given:
         weights = f" with {Path(choice.weights).name}" if choice.weights else ""
         return cls(images, f"{choice.backbone}{weights} as it comes", network=network)
 
-    def features(self, samples: Sequence[PoolSample], device: str) -> NDArray[np.float32]:
+    def features(self, samples: Sequence[PoolSample], device: str, fitted_on: int | None = None) -> NDArray[np.float32]:
         """Features of the pool's samples, float32 (N, D), row by row the images.
 
         Those of a backbone have columns of mean 0 and standard deviation 1, as after a training; others come as they are.
@@ -149,10 +154,20 @@ class Given:
         if self.network is None:
             from pal_backend.core.learning.pixels import pca_features
 
-            return pca_features(self.images)
+            return pca_features(self.images, fitted_on=fitted_on)
         from pal_backend.core.learning.untrained import untrained
 
-        return untrained(self.images, self.network, device=device)
+        return untrained(self.images, self.network, device=device, fitted_on=fitted_on)
+
+
+def _fitted_on(before: Version | None, sample_ids: Sequence[SampleId], note: str) -> int:
+    """How many of the samples, from the first, components and scales are fitted on."""
+    count = len(sample_ids)
+    if before is None or before.note != note or before.sample_ids != tuple(sample_ids[: len(before.sample_ids)]):
+        return count
+    fitted = before.metrics.get("fitted_on")
+    known = fitted if isinstance(fitted, int) and 1 < fitted <= count else len(before.sample_ids)
+    return count if count >= REFIT * known else known
 
 
 def _embedded(

@@ -7,12 +7,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from pal_backend.core.near import near_duplicates
 from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.images import decode, is_grey, resize
@@ -35,29 +36,14 @@ class Taken(NamedTuple):
     height: int = 0
 
 
-class Content(Protocol):
-    """What is kept of the content of samples."""
-
-    def has(self, sample: SampleId) -> bool:
-        """Whether the sample is kept already, as it would be kept now."""
-
-    def take(self, path: str, data: bytes) -> Taken | None:
-        """Keep what a file holds; None if it is not meant as a sample.
-
-        Raises:
-            InputError: it is meant as one and cannot be used; the message says why.
-        """
-
-    def save(self, artefacts: Artefacts, project: str, samples: Sequence[PoolSample]) -> None:
-        """Write it, in the order of the samples."""
-
-
 @dataclass
 class Images:
     """Small images of ``side`` pixels, uint8 (S, S, 1 or 3)."""
 
     side: int
     pixels: dict[SampleId, NDArray[np.uint8]] = field(default_factory=dict)
+    changed: bool = False
+    """Whether something was taken since it was read."""
 
     def has(self, sample: SampleId) -> bool:
         """Whether its small image is kept, of this side."""
@@ -69,13 +55,22 @@ class Images:
             return None
         sample = hashlib.sha256(data).hexdigest()[:16]
         image = decode(data, self.side)
-        self.pixels[sample] = image.pixels
+        self.pixels[sample], self.changed = image.pixels, True
         return Taken(sample, image.width, image.height)
 
     def save(self, artefacts: Artefacts, project: str, samples: Sequence[PoolSample]) -> None:
         """Write ``images.safetensors``."""
         images = self.stacked(samples)
         artefacts.write_file(pool_file(project, "images.safetensors"), save({"images": images}))
+        self.changed = False
+
+    def save_near(self, artefacts: Artefacts, project: str, samples: Sequence[PoolSample]) -> None:
+        """Write ``near.jsonl``: which samples of the pool are near duplicates of which. One that is missing stands for none."""
+        here = [sample for sample in samples if not sample.missing]
+        found = near_duplicates(self.stacked(here)) if here else np.empty(0, np.int64)
+        rows = np.flatnonzero(found != np.arange(len(found)))
+        lines = ({"sample": here[row].id, "near": here[found[row]].id} for row in rows)
+        write_lines(artefacts, pool_file(project, "near.jsonl"), lines)
 
     def stacked(self, samples: Sequence[PoolSample]) -> NDArray[np.uint8]:
         """One array (N, S, S, C): C is 1 if the whole pool is grey, else 3."""
@@ -90,6 +85,8 @@ class Texts:
     """Texts, in normal form NFC, with line ends as one sign and without blanks around."""
 
     texts: dict[SampleId, str] = field(default_factory=dict)
+    changed: bool = False
+    """Whether something was taken since it was read."""
 
     def has(self, sample: SampleId) -> bool:
         """Whether the text is kept."""
@@ -99,13 +96,14 @@ class Texts:
         """Read a text; errors as :func:`read_text`."""
         text = read_text(data)
         sample = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self.texts[sample] = text
+        self.texts[sample], self.changed = text, True
         return Taken(sample)
 
     def save(self, artefacts: Artefacts, project: str, samples: Sequence[PoolSample]) -> None:
         """Write ``texts.jsonl``."""
         rows = ({"id": sample.id, "text": self.texts[sample.id]} for sample in samples)
         write_lines(artefacts, pool_file(project, "texts.jsonl"), rows)
+        self.changed = False
 
 
 def read_text(data: bytes) -> str:

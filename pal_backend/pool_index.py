@@ -86,6 +86,26 @@ def load_images(artefacts: Artefacts, project: str) -> NDArray[np.uint8]:
     return images[:count]
 
 
+def load_near(artefacts: Artefacts, project: str) -> dict[SampleId, SampleId]:
+    """Near duplicates: each to the sample of the pool that stands for it; empty where none were looked for.
+
+    Raises:
+        InputError: the file is malformed.
+    """
+    try:
+        return {row["sample"]: row["near"] for row in read_lines(artefacts, pool_file(project, "near.jsonl"))}
+    except NotFoundError:
+        return {}
+
+
+def load_withdrawn(artefacts: Artefacts, project: str) -> frozenset[SampleId]:
+    """Samples that the pool has no more; a short file beside the long list of all."""
+    try:
+        return frozenset(row["sample"] for row in read_lines(artefacts, pool_file(project, "withdrawn.jsonl")))
+    except NotFoundError:
+        return frozenset()
+
+
 def load_texts(artefacts: Artefacts, project: str) -> list[str]:
     """The texts, row by row those of :func:`load_samples`.
 

@@ -6,11 +6,11 @@ import hashlib
 import io
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def ingest(
     entries = list(pool.entries())
     for done, (entry, found) in enumerate(work.look(entries), start=1):
         work.take(entry, found)
-        if work.unkept >= KEEP_EVERY:
+        if work.unkept >= max(KEEP_EVERY, len(work.known) // 4):
             work.publish(whole=False)
         progress(done, len(entries))
     return work.publish()
@@ -111,9 +111,13 @@ class _Ingest:
     known: dict[SampleId, PoolSample]
     """In the order of the rows."""
     files: dict[str, _File]
+    kept: list[PoolSample]
+    """The samples as they stand written."""
     seen: dict[str, _File] = field(default_factory=dict)
     quarantine: list[Quarantined] = field(default_factory=list)
     ignored: int = 0
+    stale: bool = False
+    """Whether near duplicates have to be looked for."""
     unkept: int = 0
     """Files fetched from elsewhere since something was last written."""
 
@@ -135,6 +139,7 @@ class _Ingest:
             content=content_of(medium, artefacts, project, samples, side),
             known={sample.id: sample for sample in samples},
             files={file.path: file for file in files},
+            kept=samples,
         )
 
     def look(self, entries: Sequence[PoolEntry | Quarantined]) -> Iterator[tuple[PoolEntry | Quarantined, Found]]:
@@ -214,13 +219,21 @@ class _Ingest:
                 f"{self.pool.about} holds no {NOUNS[type(self.content)]} that can be used ({len(self.quarantine)} set aside, "
                 f"{self.ignored} other files); expected {EXPECTED[type(self.content)]}{self._first_reason()}"
             )
-        self.content.save(self.artefacts, self.project, samples)
-        write_lines(self.artefacts, pool_file(self.project, "samples.jsonl"), map(asdict, samples))
+        self.stale = self.stale or self.content.changed or samples != self.kept
+        if self.content.changed:
+            self.content.save(self.artefacts, self.project, samples)
+        if samples != self.kept:
+            self._write("samples.jsonl", map(asdict, samples))
+            self._write("withdrawn.jsonl", ({"sample": sample.id} for sample in samples if sample.missing))
+            self.kept = samples
+        if whole and self.stale and isinstance(self.content, Images):
+            self.content.save_near(self.artefacts, self.project, samples)
         if whole:
-            write_lines(
-                self.artefacts, quarantine_file(self.project), (entry._asdict() for entry in sorted(self.quarantine))
-            )
-        write_lines(self.artefacts, pool_file(self.project, "files.jsonl"), (file._asdict() for file in files.values()))
+            aside = sorted(self.quarantine)
+            write_lines(self.artefacts, quarantine_file(self.project), (entry._asdict() for entry in aside))
+        if files != self.files:
+            self._write("files.jsonl", (file._asdict() for file in files.values()))
+            self.files = files
         self.unkept = 0
         return IngestReport(
             samples=len(samples),
@@ -230,6 +243,9 @@ class _Ingest:
             missing=sum(sample.missing for sample in samples),
             ignored=self.ignored,
         )
+
+    def _write(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        write_lines(self.artefacts, pool_file(self.project, name), rows)
 
     def _first_reason(self) -> str:
         return f"; the first: {self.quarantine[0].path}: {self.quarantine[0].reason}" if self.quarantine else ""

@@ -123,12 +123,16 @@ def export(project: str, kind: str, out: str) -> dict[str, Any]:
     return {"rows": exporting.export(bootstrap.build().stores, project, kind, Path(out)), "out": out}
 
 
-def look_after(shop: Workshop, reconcile_too: bool) -> None:
-    """Wake sittings that nobody woke (a worker was killed, a version was published), reconcile what is due."""
+def look_after(shop: Workshop, reconcile_too: bool, pools_too: bool = False) -> None:
+    """Wake sittings that nobody woke (a worker was killed, a version was published), reconcile what is due, look for new
+    samples.
+    """
     for project in shop.stores.projects.names():
         try:
             if shop.stores.sittings(project).holder() is None and _behind(shop, project):
                 shop.queues.learn(project)
+            if pools_too:
+                shop.queues.ingest(project)
             if reconcile_too:
                 shop.queues.reconcile(project, "due")
                 report = shop.stores.reports(project).last()

@@ -123,7 +123,7 @@ def test_storage_is_reached_by_the_address_that_label_studio_signs(
     pool = sources.open(f"label-studio:{project}")
     assert isinstance(pool, LabelStudioPool)
     list(pool.entries())
-    with pytest.raises(InputError, match="127.0.0.1:.* is not allowed"):
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:.* is not allowed"):
         pool.read(f"task-{task.id}")
     resolver = pool.fetcher
     assert isinstance(resolver, Resolver)

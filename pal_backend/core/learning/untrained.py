@@ -15,15 +15,19 @@ _ROUNDING = 1e-6
 """A column that varies by less than this share of its largest value varies by float32's rounding alone."""
 
 
-def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> NDArray[np.float32]:
+def untrained(
+    images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto", fitted_on: int | None = None
+) -> NDArray[np.float32]:
     """What a backbone sees in images, uint8 (N, S, S, C): float32 (N, D), each column with mean 0 and standard deviation 1.
 
-    Scaled as after a training, since a network's own scales are accidental; a column that is the same for all is 0.
+    Scaled as after a training, since a network's own scales are accidental; a column that is the same for all is 0. Mean and deviation
+    are those of the first ``fitted_on`` images, if that is given.
     """
     place = pick_device(device)
     model = Model(network, Tuning.FROZEN, 1, torch.Generator()).to(place)
     features = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place)).double().numpy()
-    centred = features - features.mean(axis=0)
-    scale = centred.std(axis=0)
-    says_something = scale > _ROUNDING * np.abs(features).max(axis=0)
+    known = features[:fitted_on]
+    centred = features - known.mean(axis=0)
+    scale = known.std(axis=0)
+    says_something = scale > _ROUNDING * np.abs(known).max(axis=0)
     return np.where(says_something, centred / np.where(says_something, scale, 1.0), 0.0).astype(np.float32)
