@@ -97,7 +97,7 @@ def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
         "backbone": next((who for who, layer in layers if layer.backbone or layer.weights), DEFAULT),
         "tuning": next((who for who, layer in layers if layer.tuning), DEFAULT),
     }
-    return Chosen(found.completed(), said_by)
+    return Chosen(found.completed(project.medium), said_by)
 
 
 def settled(project: Project, stores: Stores, operator: Operator) -> Project:
@@ -108,7 +108,7 @@ def settled(project: Project, stores: Stores, operator: Operator) -> Project:
         AccessError: the backbone would import code, or open a file, that nobody here has named.
     """
     found = chosen(project, stores, operator)
-    choice, said_by = _known(found.choice.check()), found.said_by["backbone"]
+    choice, said_by = _known(found.choice.check(project.medium)), found.said_by["backbone"]
     if said_by not in (INIT, ENVIRONMENT, DEFAULT):
         allow(choice, operator)
         if choice.weights:
@@ -140,7 +140,7 @@ def ask(project: Project, desk: str, asked: Choice, stores: Stores, operator: Op
     together = Choice()
     for _, layer in _layers(project, {**before, desk: asked}, operator):
         together = together.over(layer)
-    together.check()
+    together.check(project.medium)
     kept.put(desk, asked)
 
 

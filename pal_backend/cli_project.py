@@ -67,7 +67,8 @@ def init(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one.",
+            help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one. "
+            "Of texts: tfidf, features:FILE.npy, package.module:function, or an installed one.",
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="The backbone's weights.")] = None,
@@ -170,6 +171,7 @@ def _learning(
     from pal_backend.choosing import Operator, initialised, settled
     from pal_backend.core.choice import BackboneName, Source
     from pal_backend.given_features import look
+    from pal_backend.text_features import text_backbone
 
     operator = Operator.of(settings, credentials)
     project = initialised(project, operator, **said)
@@ -177,6 +179,9 @@ def _learning(
     name = BackboneName.parse(found.backbone)
     if name.source is Source.FEATURES:
         look(Path(name.name))
+    elif project.medium is Medium.TEXT:
+        if name.source is not Source.TFIDF:
+            text_backbone(found.backbone)
     else:
         make = backbone(found.backbone, Path(found.weights) if found.weights else None)
         make(3, settings.image_size, torch.Generator().manual_seed(settings.seed))

@@ -16,14 +16,15 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pal_backend.core.quality import percent
-from pal_backend.core.vocabulary import SampleId
+from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
-from pal_backend.errors import AccessError, PalError
+from pal_backend.errors import AccessError, NotFoundError, PalError
 from pal_backend.gate import Gate
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
 from pal_backend.pool_index import local_root
+from pal_backend.text_cards import STYLE_HASH, TextCards
 from pal_backend.thumbnails import Thumbnails
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,9 @@ class PageRoute(APIRoute):
 class Pages:
     """Renders templates."""
 
-    def __init__(self, static: Static) -> None:
+    def __init__(
+        self, static: Static, words: Callable[[str, SampleId, str], str] = lambda project, sample, alt: alt
+    ) -> None:
         self.static = static
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
@@ -103,6 +106,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["static"] = static.url
+        self._environment.globals["words"] = words
         self._environment.filters["moment"] = _moment
         self._environment.filters["percent"] = lambda share: f"{percent(share)} %"
 
@@ -122,12 +126,13 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
         files: pictures of the pools.
         closing: whether the server is about to end; live pages are then let go.
     """
-    pages = Pages(Static.load(HERE / "static"))
+    cards = TextCards(views.stores.artefacts, views.clock)
+    pages = Pages(Static.load(HERE / "static"), _words(views, cards))
     routes = APIRouter(route_class=PageRoute, dependencies=[Depends(_remember(pages))])
     _way_in(routes, pages, door, gate)
     _reading(routes, pages, views, door)
     _acting(routes, views, door, gate)
-    _pictures(routes, views, door, files)
+    _pictures(routes, views, door, files, cards)
     _streams(routes, views, door, closing)
     return routes
 
@@ -219,19 +224,40 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
         return RedirectResponse(f"/projects/{quote(project)}", 303, PRIVATE)
 
 
-def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles) -> None:
+def _words(views: PageViews, cards: TextCards) -> Callable[[str, SampleId, str], str]:
+    """What stands for a picture in words: of a text its beginning, where the page says anything at all."""
+
+    def words(project: str, sample: SampleId, alt: str) -> str:
+        if not alt or views.stores.projects.get(project).medium is not Medium.TEXT:
+            return alt
+        try:
+            return cards.excerpt(project, sample)
+        except NotFoundError:
+            return alt
+
+    return words
+
+
+def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles, cards: TextCards) -> None:
     signed_in = [Depends(door.visitor)]
     thumbnails = Thumbnails(files)
 
     def pool(project: str) -> Path | None:
         return local_root(views.stores.projects.get(project).pool)
 
+    def is_text(project: str) -> bool:
+        return views.stores.projects.get(project).medium is Medium.TEXT
+
     @routes.get("/projects/{project}/thumbs/{sample}", dependencies=signed_in)
     def thumb(project: str, sample: SampleId) -> Response:
+        if is_text(project):
+            return _picture(cards.card(project, sample))
         return _picture(thumbnails.get(project, pool(project), sample))
 
     @routes.get("/projects/{project}/pictures/{sample}", dependencies=signed_in)
     def picture(project: str, sample: SampleId) -> Response:
+        if is_text(project):
+            return _picture(cards.whole(project, sample))
         return _picture(files.read(project, pool(project), sample))
 
 
@@ -247,7 +273,8 @@ def _streams(routes: APIRouter, views: PageViews, door: Door, closing: Callable[
 
 
 def _picture(found: Picture) -> Response:
-    headers = {**FOR_EVER, "Content-Security-Policy": "default-src 'none'"}
+    styles = f"; style-src {STYLE_HASH}" if found.media_type == "image/svg+xml" else ""
+    headers = {**FOR_EVER, "Content-Security-Policy": f"default-src 'none'{styles}"}
     return Response(found.content, media_type=found.media_type, headers=headers)
 
 

@@ -139,7 +139,7 @@ class Resolver:
     def _ask(self, target: Target, deadline: float, at_home: bool) -> bytes | str:
         headers: dict[bytes | str, bytes | str] = {
             "Host": _host_header(target),
-            "Accept": "image/*",
+            "Accept": "*/*",
             "Accept-Encoding": "identity",
             "User-Agent": "pal",
         }

@@ -202,7 +202,7 @@ class Service:
         return self._stores.versions(project.name).current() or NO_VERSION
 
     def _complain(self, place: Place, label_config: str) -> None:
-        problems = check(label_config, str(place.desk.kind)) if label_config else []
+        problems = check(label_config, str(place.desk.kind), str(place.project.medium)) if label_config else []
         for problem in problems:
             log.warning("%s/%s: the labelling config cannot be used: %s", place.project.name, place.desk.name, problem)
 

@@ -12,7 +12,7 @@ from typing import Any
 from label_config import render, results
 from label_config.parse import ConfigShape, read_config
 from pal_backend import untrusted
-from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
+from pal_backend.core.vocabulary import Medium, Purpose, Question, QuestionKind, SampleId
 from pal_backend.errors import InputError
 from pal_backend.wire_setup import MAX_CONFIG_CHARACTERS, project_id
 
@@ -142,6 +142,7 @@ def task_json(
     media_url: Callable[[SampleId], str],
     predictions: Sequence[Mapping[str, Any]] = (),
     kept_from: Sequence[str] = (),
+    medium: Medium = Medium.IMAGE,
 ) -> dict[str, Any]:
     """The task that asks a question, as ``POST /api/projects/id/import`` takes it.
 
@@ -149,14 +150,18 @@ def task_json(
         question: what is asked.
         project: ours.
         desk: ours.
-        media_url: where a sample's picture is.
+        media_url: where a sample's picture is; of a text, the text.
         predictions: as :func:`prediction_json` makes them.
         kept_from: e-mail addresses of people whom the label stream shall not serve it to (:data:`PLACEHOLDER`).
+        medium: what the samples are.
     """
     anchor, urls = media_url(question.anchor), [(sample, media_url(sample)) for sample in question.candidates]
-    data = (
-        render.pair_task(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else render.screen_task(anchor, urls)
+    pair, screen = (
+        (render.text_pair_task, render.text_screen_task)
+        if medium is Medium.TEXT
+        else (render.pair_task, render.screen_task)
     )
+    data = pair(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else screen(anchor, urls)
     task = {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
     if kept_from:
         task["drafts"] = [

@@ -7,6 +7,7 @@ import ipaddress
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,9 +15,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from pal_backend.core.vocabulary import Medium
+from label_config import results
+from pal_backend.core.vocabulary import Medium, QuestionKind
 from pal_backend.errors import InputError
 from pal_backend.fetch_targets import AllowList
+from pal_backend.joining import Joiner, Wanted
 from pal_backend.label_studio import LabelStudio
 from pal_backend.pool_index import load_quarantine, load_samples, load_texts
 from pal_backend.pool_label_studio import LabelStudioPool
@@ -25,6 +28,8 @@ from pal_backend.resolver import Resolver
 from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.artefacts import Artefacts
+from pal_backend.store.projects import Desk, Project
+from tests.e2e.stack import Stack
 from tests.label_studio_server import LabelStudioServer
 from tests.web_side import png, sample_id
 
@@ -155,6 +160,46 @@ def test_texts_of_another_project(sources: Sources, client: LabelStudio, tmp_pat
     desk = client.create_project("a desk", "[pal birds/pairs]", READS).id
     with pytest.raises(InputError, match="a desk where PAL asks"):
         list(sources.open(f"label-studio:{desk}", Medium.TEXT).entries())
+
+
+TOPICS = {
+    "sea": "The boat left the harbour at dawn and the waves rose with wind {} against the pier",
+    "bread": "Knead the dough, let the yeast rest, and bake the loaf for {} minutes in a hot oven",
+    "chess": "White moves the bishop, black castles, and move {} decides the endgame of the match",
+}
+
+
+def test_texts_are_asked_about_and_the_answers_learned(stack: Stack, team: httpx.Client) -> None:
+    """From the manifest to a revision: the texts stand in the tasks of both kinds of desk, and in no link."""
+    name = "news"
+    texts = [text.format(number) for number in range(12) for text in TOPICS.values()]
+    manifest = stack.settings.home / "texts.jsonl"
+    manifest.write_text("".join(json.dumps({"text": f"{text} <b>&</b>"}) + "\n" for text in texts))
+    project = Project(name=name, pool=read_pool(str(manifest), Medium.TEXT), desks=(), medium=Medium.TEXT)
+    joiner = Joiner(stack.stores, stack.client, stack.settings, stack.credentials)
+    pairs = joiner.join(project, Wanted("pairs", QuestionKind.PAIR)).desk
+    screens = joiner.join(stack.stores.projects.get(name), Wanted("screens", QuestionKind.SCREEN)).desk
+    stack.queues.ingest(name)
+
+    def waiting(desk: Desk) -> list[Any]:
+        return list(stack.client.tasks(desk.project_id, unlabelled=True))
+
+    found = {desk.name: stack.until(partial(waiting, desk), f"{desk.name} has tasks") for desk in (pairs, screens)}
+    data = found["pairs"][0].raw["data"]
+    assert data["left"].endswith("<b>&</b>") and data["right"].endswith("<b>&</b>")
+    shown = found["screens"][0].raw["data"]["candidates"][0]["html"]
+    assert shown.startswith("<p>") and "&lt;b&gt;&amp;&lt;/b&gt;" in shown
+    task = found["pairs"][0]
+    same = {text.split()[1] for text in (data["left"], data["right"])}
+    label = results.SAME if len(same) == 1 else results.DIFFERENT
+    body = {"result": results.pair_result(label), "lead_time": 2.5}
+    team.post(f"/api/tasks/{task.id}/annotations", json=body).raise_for_status()
+
+    def folded() -> bool:
+        revision = stack.stores.revisions(name).current()
+        return revision is not None and revision.answers == 1
+
+    stack.until(folded, "the answer is in a revision")
 
 
 def test_the_header_opens_label_studio_for_either_token(label_studio: LabelStudioServer) -> None:
