@@ -95,7 +95,8 @@ def drawn(text: str) -> str:
 
 def _lines(text: str) -> list[str]:
     """The text broken between words, a word that is too long within; what does not fit ends in an ellipsis."""
-    lines, here, left = [], "", text.split()
+    lines: list[str] = []
+    here, left = "", text.split()
     while left and len(lines) < LINES:
         joined = f"{here} {left[0]}" if here else left[0]
         if _width(joined) <= COLUMNS:
