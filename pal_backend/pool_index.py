@@ -87,11 +87,7 @@ def load_images(artefacts: Artefacts, project: str) -> NDArray[np.uint8]:
 
 
 def load_near(artefacts: Artefacts, project: str) -> dict[SampleId, SampleId]:
-    """Near duplicates: each to the sample of the pool that stands for it; empty where none were looked for.
-
-    Raises:
-        InputError: the file is malformed.
-    """
+    """Near duplicates: each to the sample of the pool that stands for it; empty where none were looked for."""
     try:
         return {row["sample"]: row["near"] for row in read_lines(artefacts, pool_file(project, "near.jsonl"))}
     except NotFoundError:
