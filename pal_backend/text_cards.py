@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pal_backend.store.artefacts import Artefacts
 
 SIDE = 160
-LINES = 8
-COLUMNS = 21
+LINES = 7
+COLUMNS = 15
 """Places in a line; signs of East Asian scripts take two."""
 EXCERPT = 400
 """Characters kept of each text."""
 STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#1f2328}rect{fill:#fff}"
+    "text{font:16px system-ui,sans-serif;fill:#1f2328}rect{fill:#fff}"
     "@media(prefers-color-scheme:dark){text{fill:#e6e8eb}rect{fill:#24272c}}"
 )
 STYLE_HASH = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
@@ -86,7 +86,7 @@ class TextCards:
 def drawn(text: str) -> str:
     """An SVG with the first lines of a text."""
     lines = _lines(text)
-    spans = "".join(f'<tspan x="10" dy="17">{escape(_clean(line))}</tspan>' for line in lines)
+    spans = "".join(f'<tspan x="10" dy="20">{escape(_clean(line))}</tspan>' for line in lines)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIDE}" height="{SIDE}" viewBox="0 0 {SIDE} {SIDE}">'
         f'<style>{STYLE}</style><rect width="{SIDE}" height="{SIDE}"/><text y="8">{spans}</text></svg>'

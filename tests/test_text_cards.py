@@ -40,12 +40,12 @@ def lines(text: str) -> list[str]:
 def test_a_card_shows_the_first_words() -> None:
     """Broken between words; what does not fit ends in an ellipsis, a word of its own length is cut."""
     assert lines("A short text") == ["A short text"]
-    assert lines("one two three four five six") == ["one two three four", "five six"]
+    assert lines("one two three four five six") == ["one two three", "four five six"]
     long = lines("word " * 200)
     assert (len(long), long[-1][-1]) == (LINES, "…")
     assert all(len(line) <= COLUMNS for line in long)
     assert lines("x" * 30) == ["x" * COLUMNS, "x" * (30 - COLUMNS)]
-    assert [len(line) for line in lines("漢" * 15)] == [10, 5]
+    assert [len(line) for line in lines("漢" * 15)] == [7, 7, 1]
     assert lines("") == []
 
 
