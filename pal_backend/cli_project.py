@@ -80,7 +80,9 @@ def init(
 
     `pal serve` must be running. What is new in the pool joins later by itself, or with `pal sync`; docs/pools.md.
 
-    Examples:  pal init birds --images ~/birds;  pal init birds --pool birds.csv;  pal init news --pool texts.jsonl --kind text
+    Example:  pal init birds --images ~/birds
+
+    Others:  pal init birds --pool s3://bucket/birds  and  pal init news --pool texts.jsonl --kind text
     """
     from rich.console import Console
 
