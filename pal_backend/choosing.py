@@ -25,6 +25,7 @@ from pathlib import Path
 
 from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Choice, Source, read_tuning
 from pal_backend.core.recipes import recipe
+from pal_backend.core.vocabulary import Medium
 from pal_backend.credentials import Credentials
 from pal_backend.errors import AccessError, ConfigError, InputError
 from pal_backend.settings import Settings
@@ -199,7 +200,9 @@ def _layers(project: Project, asked: Mapping[str, Choice], operator: Operator) -
     desks = [
         (f"desk {desk.name}", asked[desk.name]) for desk in project.desks if desk.name in asked and not desk.retired
     ]
-    return [(INIT, project.choice), *desks, (ENVIRONMENT, operator.defaults)]
+    said = [(INIT, project.choice), *desks]
+    # What the environment says is meant for images; a text project beside them must not fail for it.
+    return said if project.medium is Medium.TEXT else [*said, (ENVIRONMENT, operator.defaults)]
 
 
 def _known(choice: Choice) -> Choice:

@@ -215,7 +215,7 @@ def _embedded(
     from pal_backend.core.learning.training import embed
 
     spec = str(version.metrics.get("backbone", SMALL))
-    known = spec == choice.backbone or BackboneName.parse(spec).source is not Source.FACTORY
+    known = spec == choice.backbone or (seen.ndim != 2 and BackboneName.parse(spec).source is not Source.FACTORY)
     if not known or weights is None:  # the file of a version must not say what code is imported
         raise ConflictError(
             f"version {version.id} was made with the backbone {spec!r:.80}, which the project does not name any more; expected "

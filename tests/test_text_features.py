@@ -13,13 +13,15 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+from pal_backend.choosing import Operator, settled
 from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import Medium
 from pal_backend.coverage import cover_pool
-from pal_backend.errors import ConfigError, InputError
+from pal_backend.errors import ConfigError, ConflictError, InputError
 from pal_backend.pool_index import load_samples
 from pal_backend.pool_manifest import ManifestPool
 from pal_backend.samples import ingest
+from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version
 from pal_backend.text_features import COLUMNS, text_backbone, text_features, weighted_words
@@ -249,6 +251,12 @@ def test_new_texts_are_seen_through_what_was_trained(pool: TextPool) -> None:
     grown = cover_pool(pool.stores, NAME, "cpu", Choice(tuning="head"))
     assert grown is not None
     assert grown.features.shape == (140, trained.features.shape[1])
+    pool.hold(written(150)[0])
+    np.save(pool.file.with_name("f.npy"), np.zeros((150, pool.see(refit=False).shape[1]), np.float32))
+    pool.file.with_name("f.txt").write_text("".join(f"n{n}\n" for n in range(150)))
+    other = Choice(backbone=f"features:{pool.file.with_name('f.npy')}", tuning="head")
+    with pytest.raises(ConflictError, match="made with the backbone 'tfidf'"):
+        cover_pool(pool.stores, NAME, "cpu", other)  # of the same width, and yet nothing that these weights know
 
 
 @pytest.mark.parametrize(
@@ -273,3 +281,10 @@ def test_choices_for_texts_are_completed_for_texts() -> None:
     assert Choice(backbone="my.own:thing", tuning="head").check(Medium.TEXT).tuning == "head"
     with pytest.raises(InputError, match="tfidf is for texts"):
         Choice(backbone="tfidf").check()
+
+
+def test_the_environments_defaults_are_for_images(stores: Stores) -> None:
+    """A text project beside image projects learns in its own way."""
+    operator = Operator(defaults=Choice("gps-simclr", "torchvision:resnet18", "w.pt", "head"))
+    found = settled(Project("news", "/texts", (), medium=Medium.TEXT), stores, operator)
+    assert found.choice == Choice("simclr", "tfidf", "", "frozen")
