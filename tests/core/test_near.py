@@ -40,16 +40,16 @@ def compressed(image: Image.Image) -> Image.Image:
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "compressed": compressed,
-    "half the size": lambda image: image.resize((64, 64)),
+    "half the size": lambda image: image.resize((40, 40)),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
-    "a pixel off the edge": lambda image: image.crop((1, 1, 127, 127)),
+    "a pixel off the edge": lambda image: image.crop((1, 1, 64, 64)),
 }
 
 
 @pytest.mark.parametrize("how", CHANGES)
 def test_the_same_picture_in_other_ways_is_found(how: str) -> None:
     """Nine of ten at least, and nothing else with it."""
-    originals = scenes(50, 128)
+    originals = scenes(50, 64)
     images = np.concatenate([each(originals, lambda image: image), each(originals, CHANGES[how])])
     found = near_duplicates(images)
     assert (found[:50] == np.arange(50)).all()
