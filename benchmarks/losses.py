@@ -4,8 +4,8 @@
 
 B samples with two views each are 2B rows of dimension 128. lightly gets the two halves of the tensor; ours gets the
 tensor and, as its graph, the 2B entries that join the two views of each sample; preparing these entries counts as our
-time. A run is forward and backward down to the embeddings. Runs of all losses alternate, the order turning round every
-time; a ratio is taken within a round, and its median and quartiles over all rounds are shown. Times are processor time
+time. A run is forward and backward down to the embeddings. Runs of all losses alternate, in a new order every
+time, so that none always follows the same one; a ratio is taken within a round, and its median and quartiles over all rounds are shown. Times are processor time
 of the process, so that others on the machine count less. Memory is that of a process of its own, which makes one run after a small one:
 the highest resident size above that before the run.
 """
@@ -110,10 +110,11 @@ def step_of(loss: Loss) -> Run:
 def alternate(runs: Mapping[str, Run], rounds: int, about: str) -> dict[str, np.ndarray]:
     """Seconds of processor time of each run in each round; one round before is not counted."""
     spent: dict[str, list[float]] = {name: [] for name in runs}
+    order = np.random.default_rng(0)
     for run in runs.values():
         run()
-    for number in track(range(rounds), about, console=Console(stderr=True), transient=True):
-        for name in list(runs)[:: 1 if number % 2 else -1]:
+    for _ in track(range(rounds), about, console=Console(stderr=True), transient=True):
+        for name in order.permutation(list(runs)).tolist():
             started = time.process_time()
             runs[name]()
             spent[name].append(time.process_time() - started)

@@ -41,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--images", type=Path, help="a folder with a subfolder for each class")
     made.add_argument("--labels", type=int, nargs="+", default=[500, 1000], help="how many labels are known")
     made.add_argument("--seeds", type=numbers, default=[0, 1, 2], help="0-2")
-    made.add_argument("--steps", type=int, default=1500)
+    made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    made.add_argument("--steps", type=int, default=5000)
     made.add_argument("--batch", type=int, default=32)
     made.add_argument("--threads", type=int, default=torch.get_num_threads())
     made.add_argument("--json", action="store_true", help="print one JSON object")
@@ -58,7 +59,7 @@ def jobs(options: argparse.Namespace, data: LabelledImages) -> list[Job]:
     return [
         Job(data.digest, method, labels, seed, options.steps, options.batch)
         for seed in options.seeds
-        for method in METHODS
+        for method in options.methods
         for labels in budgets[method]
     ]
 

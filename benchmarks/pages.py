@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,13 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks.questions_tables import console
+from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.paying import Effort, Outlook, Person
+from pal_backend.core.places import LARGEST, Places
 from pal_backend.core.posterior import Posterior
+from pal_backend.core.projection import MOST as ON_MAP
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
+from pal_backend.core.ties import Ties
 from pal_backend.core.vocabulary import (
     Annotation,
     AnnotationKey,
@@ -49,11 +54,14 @@ from pal_backend.redis_server import RedisServer
 from pal_backend.settings import Settings, child_environment
 from pal_backend.store.history import MOST, Point
 from pal_backend.store.projects import Desk, Project
+from pal_backend.store.reasons import Conflict, Doubt, Review, files_of
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version
 from pal_backend.team import change_password
 
 PROJECT = "large"
+NEIGHBOURS, CONFLICTS = 14, 500
+"""Of each sample, and those that wait; a revision keeps no more."""
 MOST_MS, MOST_KB = 100.0, 200.0
 """What is asked for."""
 KIND = {"pairs": QuestionKind.PAIR, "screens": QuestionKind.SCREEN}
@@ -74,6 +82,7 @@ class World:
         self._write_pool()
         self._answer()
         self._ask()
+        self._reasons = self._explain()
 
     def publish(self) -> None:
         """A revision with a little other beliefs."""
@@ -94,8 +103,22 @@ class World:
             now=time.time(),
             latencies=[0.5],
             effort=_effort(),
+            more=self._reasons,
         )
         sittings.release(lease)
+
+    def _explain(self) -> dict[str, bytes]:
+        """What a sitting publishes of these answers beside its beliefs: ties, and a full review."""
+        answers = [answer for annotation in self._stores.answers(PROJECT).all() for answer in annotation.answers]
+        graph = SimilarityGraph.of(answers)
+        pairs = [answer.pair for answer in answers[:CONFLICTS]]
+        doubts = [
+            Doubt(self.groups[k], 0.3, 4.0, self.ids[k : k + 200], self.ids[500:512], (pairs[k],)) for k in range(8)
+        ]
+        review = Review(tuple(Conflict((pair,), "People differ.") for pair in pairs), len(pairs), tuple(doubts))
+        # the sample with most answers, and the way that is longest to explain
+        self.sample = Counter(sample for answer in answers for sample in answer.pair).most_common(1)[0][0]
+        return files_of(Ties.of(graph, {sample: row for row, sample in enumerate(self.ids)}), review)
 
     def _write_pool(self) -> None:
         rows = ({"id": i, "paths": [f"{i}.png"], "width": 64, "height": 64, "missing": False} for i in self.ids)
@@ -104,9 +127,18 @@ class World:
         versions = self._stores.versions(PROJECT)
         versions.write(Version("v0000", self.ids, features, "given", 0, "random", {}), None, [])
         versions.make_current("v0000", None)
+        shown = min(ON_MAP, len(self.ids))
+        rows = np.sort(self._rng.choice(len(self.ids), shown, replace=False)).astype(np.int32)
+        xy = self._rng.integers(LARGEST, size=(shown, 2), endpoint=True, dtype=np.uint16)
+        self._stores.maps(PROJECT).put("v0000", Places(rows, xy, "random"), len(self.ids))
+        near = self._rng.integers(len(self.ids), size=(len(self.ids), NEIGHBOURS))
+        starts = np.arange(0, near.size + 1, NEIGHBOURS)
+        self._stores.reasons(PROJECT).keep_neighbours("v0000", starts, near.ravel(), np.full(near.size, 0.5))
 
     def _answer(self) -> None:
         pairs = self._rng.integers(len(self.ids), size=(self._annotations, 2))
+        # every other one about a founder: so one component holds most answered samples, the longest to look through
+        pairs[::2, 1] = self._rng.integers(len(self.groups), size=len(pairs[::2]))
         self._stores.answers(PROJECT).put(
             _annotation(number, self.ids[a], self.ids[b]) for number, (a, b) in enumerate(pairs, start=1) if a != b
         )
@@ -189,6 +221,12 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
         "group, most doubtful": f"{here}/groups/{group}?order=doubtful",
         "group, last added": f"{here}/groups/{group}?order=joined",
         "questions": f"{here}/questions",
+        "map": f"{here}/map",
+        "map, its places": f"{here}/map/v0000/places",
+        "map, its groups": f"{here}/map/v0000/groups",
+        "map, a sample": f"{here}/map/v0000/samples/17",
+        "a sample": f"{here}/samples/{world.sample}",
+        "review": f"{here}/review",
     }
     first, size = asked(client, here)
     found: list[dict[str, Any]] = []
@@ -207,16 +245,17 @@ def measure(client: httpx.Client, world: World, repeat: int) -> list[dict[str, A
 
 def run(samples: int, groups: int, annotations: int, repeat: int) -> list[dict[str, Any]]:
     """A world of its own, served for as long as it takes."""
-    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder, "redis"), _free_port()) as redis:
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder, "redis"), free_port()) as redis:
         url = f"redis://127.0.0.1:{redis.port}/0"
-        settings = Settings(home=Path(folder, "pal"), redis_url=url, port=_free_port(), log_level="WARNING")
+        settings = Settings(home=Path(folder, "pal"), redis_url=url, port=free_port(), log_level="WARNING")
         world = World(settings, samples, groups, annotations, seed=0)
         world.publish()
         with serving(settings) as client:
             return measure(client, world, repeat)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

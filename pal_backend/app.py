@@ -92,8 +92,8 @@ def our_routes(service: Service, gate: Gate, metrics: Metrics) -> APIRouter:
     basic = [Depends(gate.basic)]
 
     @routes.api_route("/media/{project}/{sample}", methods=["GET", "HEAD"])
-    def media(project: str, sample: str, sig: str = "") -> Response:
-        picture = service.picture(project, sample, sig)
+    def media(project: str, sample: str, sig: str = "", small: str = "") -> Response:
+        picture = service.picture(project, sample, sig, small=small == "1")
         return Response(picture.content, media_type=picture.media_type, headers=PICTURE_HEADERS)
 
     @routes.get("/p/{project}/status", dependencies=basic)

@@ -16,6 +16,7 @@ from pal_backend.credentials import Credentials
 from pal_backend.doctor_parts import House
 from pal_backend.door import Door
 from pal_backend.gate import Gate
+from pal_backend.label_studio_people import People
 from pal_backend.media import MediaFiles, MediaLinks
 from pal_backend.page_views import PageViews
 from pal_backend.pages import page_routes
@@ -68,9 +69,13 @@ def build_app(settings: Settings, closing: Callable[[], bool] = lambda: False) -
     house = House(settings=settings, credentials=credentials, stores=stores, queues=queues, clock=time.time)
     views = PageViews(stores, queues, Operator.of(settings, credentials), house, time.time)
     # Read at each request: a new password counts at once.
-    door = Door(lambda: Credentials.kept(settings), stores.logins, secure=settings.public.startswith("https://"))
+    secure, by_token = settings.public.startswith("https://"), settings.label_studio_sign_in == "yes"
+    door = Door(lambda: Credentials.kept(settings), stores.logins, secure=secure, by_token=by_token)
+    people = People(settings.label_studio_url, stores.projects)
     forms = Gate(credentials, FORM_BYTES)
-    app.include_router(page_routes(views, door, forms, MediaFiles(stores.artefacts, time.monotonic), closing))
+    app.include_router(
+        page_routes(views, door, forms, MediaFiles(stores.artefacts, time.monotonic), people, closing=closing)
+    )
     return app
 
 
@@ -82,19 +87,24 @@ def app_from_environment() -> FastAPI:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, in this process."""
     closing = threading.Event()
-    config = uvicorn.Config(
-        build_app(settings, closing.is_set),
+    _Server(server_config(settings, build_app(settings, closing.is_set)), closing).run()
+
+
+def server_config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """How an app is served."""
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level.lower(),
         access_log=False,  # it would write media signatures
-        proxy_headers=False,  # nothing here depends on who the client says it is
+        proxy_headers=bool(settings.trusted_proxies),  # else nobody is believed about who the client is
+        forwarded_allow_ips=[part.strip() for part in settings.trusted_proxies.split(",")],
         server_header=False,
         ws="none",
         lifespan="off",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Server(config, closing).run()
 
 
 class _Server(uvicorn.Server):

@@ -2,7 +2,8 @@
 
 In this order, each part for itself (a backbone with its weights is one part):
 
-1. ``pal init --recipe … --backbone … --weights … --tuning …``, kept with the project;
+1. ``pal init --recipe … --backbone … --weights … --tuning …``, kept with the project; whoever changes the recipe later, by
+   ``pal set`` or on the page of questions, changes that;
 2. the extra parameters of the ML backend in Label Studio, of the first desk that says something: whoever may edit that
    project writes them, so they may name any recipe and tuning, but only backbones of the operator's list ``PAL_BACKBONES``,
    and weights only by the name of a file in ``PAL_HOME/weights``;
@@ -50,6 +51,8 @@ class Operator:
     """Backbones that extra parameters may name, each spelt in full."""
     folder: Path = Path(FOLDER)
     key: str = field(default="", repr=False)
+    open_questions: int = 10
+    """Least number of open questions on a desk, where the project says nothing."""
 
     @classmethod
     def of(cls, settings: Settings, credentials: Credentials) -> Operator:
@@ -66,7 +69,7 @@ class Operator:
                 BackboneName.parse(name)
         except InputError as problem:
             raise ConfigError(f"PAL_RECIPE, PAL_BACKBONE or PAL_BACKBONES cannot be used: {problem}") from None
-        return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key)
+        return cls(defaults, allowed, settings.home / FOLDER, credentials.media_key, settings.open_questions)
 
     def seal(self, project: str, choice: Choice) -> str:
         """HMAC-SHA256 of a project's backbone and weights: that whoever holds the key named them. 64 hex digits."""
@@ -80,7 +83,8 @@ class Chosen:
 
     choice: Choice
     said_by: Mapping[str, str]
-    """Of recipe, backbone and tuning: "pal init", "desk NAME", "environment" or "default"."""
+    """Of recipe, backbone and tuning: "pal init", "desk NAME", "environment" or "default"; of a recipe that was changed
+    since also "pal set" or "a lead"."""
 
 
 def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
@@ -94,7 +98,8 @@ def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
     for _, layer in layers:
         found = found.over(layer)
     said_by = {
-        "recipe": next((who for who, layer in layers if layer.recipe), DEFAULT),
+        "recipe": (project.recipe and project.recipe_by)
+        or next((who for who, layer in layers if layer.recipe), DEFAULT),
         "backbone": next((who for who, layer in layers if layer.backbone or layer.weights), DEFAULT),
         "tuning": next((who for who, layer in layers if layer.tuning), DEFAULT),
     }
@@ -162,7 +167,7 @@ def initialised(
         InputError: a name cannot be read.
     """
     if recipe is not None:
-        project = replace(project, recipe=recipe)
+        project = with_recipe(project, recipe, "")
     if tuning is not None:
         project = replace(project, tuning=tuning)
     if backbone is not None:
@@ -172,7 +177,49 @@ def initialised(
         project = replace(project, backbone=backbone, weights="")
     if weights is not None:
         project = replace(project, weights=str(Path(weights).absolute()) if weights else "")
-    return replace(project, seal=operator.seal(project.name, _known(project.choice)))
+    choice = _known(project.choice)
+    if backbone is None and weights is None:
+        return project  # what lies in Redis by somebody else's hand is not vouched for along the way
+    return replace(project, seal=operator.seal(project.name, choice))
+
+
+def with_recipe(project: Project, name: str, by: str) -> Project:
+    """The project with another recipe; empty: others may say. What `pal init` sealed stays sealed, and nothing else is.
+
+    Args:
+        project: as it is.
+        name: of the recipe.
+        by: who chose it; empty: `pal init`.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    if name:
+        recipe(name)
+    return replace(project, recipe=name, recipe_by=by if name else "")
+
+
+def asking(name: str, recipe_name: str | None, strategy: str | None, kept: str | None) -> tuple[str | None, str]:
+    """How a project asks after `pal init`, None for as before, with a sentence for a person, "" where there is nothing to say.
+
+    A new project asks as its recipe does, since that is what the recipe's paper is about. One that asks already is left as
+    it is: its strategy may have been chosen.
+
+    Args:
+        name: of the project.
+        recipe_name, strategy: as `pal init` was told; None, or "" for a recipe, for nothing.
+        kept: its strategy so far; None for a new project.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    fits = recipe(recipe_name).asking if recipe_name else Project.strategy
+    if strategy or not recipe_name or fits == (kept or Project.strategy):
+        return strategy, ""
+    if kept is None:
+        return fits, f"questions are chosen by {fits}, as the recipe {recipe_name} does; --strategy chooses otherwise"
+    change = f"`pal init {name} --strategy {fits}`"
+    return None, f"questions are chosen by {kept}; the recipe {recipe_name} goes with {fits}: {change} changes it"
 
 
 def allow(asked: Choice, operator: Operator) -> None:

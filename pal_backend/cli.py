@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from pal_backend import cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train
+from pal_backend import (
+    cli_controls,
+    cli_decide,
+    cli_demo,
+    cli_project,
+    cli_recipes,
+    cli_report,
+    cli_simulate,
+    cli_strategies,
+    cli_train,
+)
 from pal_backend.errors import PalError
 
 EXIT_CODES = (
@@ -48,7 +58,8 @@ def common(
         logging.getLogger("pal_backend").setLevel(logging.DEBUG)
 
 
-MODULES = (cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train)
+MODULES = (cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train, cli_controls)
+MODULES = (cli_decide, cli_demo, cli_project, cli_recipes, cli_report, cli_simulate, cli_strategies, cli_train)
 
 for command in (command for module in MODULES for command in module.COMMANDS):
     app.command(command.__name__.replace("_", "-"), epilog=EXIT_CODES)(command)

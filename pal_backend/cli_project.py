@@ -55,7 +55,11 @@ def init(
     question_text: Annotated[str | None, typer.Option(help="The question that stands above two images.")] = None,
     candidates: Annotated[int | None, typer.Option(min=2, max=50, help="Candidates on a screen.")] = None,
     strategy: Annotated[
-        str | None, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How questions are chosen; `pal strategies` lists the ways. A new project: as its recipe does.",
+        ),
     ] = None,
     opinion: Annotated[
         Opinion | None,
@@ -86,6 +90,7 @@ def init(
     """
     from rich.console import Console
 
+    from pal_backend.choosing import asking
     from pal_backend.core.vocabulary import QuestionKind
     from pal_backend.credentials import Credentials
     from pal_backend.joining import Joiner, Wanted
@@ -101,6 +106,8 @@ def init(
         named(strategy)  # an unknown name, or one that cannot be imported, is told before anything is made
     settings = Settings.from_env()
     stores, credentials, console = Stores.open(settings), Credentials.load_or_create(settings), Console(stderr=True)
+    kept = stores.projects.find(name)
+    strategy, about_asking = asking(name, recipe, strategy, kept.strategy if kept else None)
     given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "opinion": opinion}
     given["seed"] = seed
     where = _where(images, pool)
@@ -114,6 +121,8 @@ def init(
     joined = Joiner(
         stores, label_studio, settings, credentials, lambda text: console.print(f"· {text}", markup=False)
     ).join(project, wanted)
+    if about_asking:
+        console.print(f"· {about_asking}", markup=False)
     queues = Queues(settings.redis_url)
     queues.ingest(name)
     queues.reconcile(name, "pal init")

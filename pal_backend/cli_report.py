@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from pal_backend.core.paying import Person
     from pal_backend.core.quality import Quality
     from pal_backend.queues import JobStatus
-    from pal_backend.status import Status
+    from pal_backend.status import Asks, DeskStatus, Status
     from pal_backend.store.stores import Stores
 
 SHOWN = 5
 """Files set aside and failed jobs that the table shows; --json gives all."""
 UNWELL = 1
+PAUSED = "no new questions are asked; open ones can be answered"
 
 Name = Annotated[str, typer.Argument(metavar="[PROJECT]", help="Project; may be left out when there is only one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -34,6 +36,11 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+
+
+def moment(at: float) -> str:
+    """A time for people, in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def only_project(stores: Stores, name: str) -> str:
@@ -138,6 +145,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         f"{desk.name}: {desk.open_questions} open {desk.kind} questions, Label Studio project {desk.label_studio_project}"
         + (", retired" if desk.retired else "")
         + (", guesses shown" if desk.prelabel else "")
+        + _seconds(desk)
         for desk in found.desks
     ]
     latency = found.median_seconds_webhook_to_revision
@@ -151,7 +159,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("webhook to revision", "not known yet" if latency is None else f"{latency:.2f} s (median)"),
         ("model version", "\n".join([found.version or "none yet", *refused])),
         *([("learns with", _learns(found.learns))] if found.learns else []),
-        *([("asks by", found.asks.sentence)] if found.asks else []),
+        *(_asks(found.asks) if found.asks else []),
         ("training", found.training or "none asked for lately"),
         ("desks", "\n".join(desks) or "none; make one with `pal init`"),
         *([("pays now", found.advice.sentence)] if found.advice else []),
@@ -164,6 +172,14 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("set aside", _quarantine(found)),
     ]
     return [*rows, ("learning", found.learning)] if found.learning else rows
+
+
+def _seconds(desk: DeskStatus) -> str:
+    """What an answer at a desk takes, and how that is known."""
+    if desk.seconds_per_answer is None:
+        return ""
+    known = f"{desk.timed_answers} questions timed" if desk.timed_answers else "assumed, none is timed yet"
+    return f", {desk.seconds_per_answer:.1f} s an answer ({known})"
 
 
 def _quality(quality: Quality | None) -> list[tuple[str, str]]:
@@ -184,6 +200,13 @@ def _learns(found: Chosen) -> str:
     weights = f" with {choice.weights}" if choice.weights else ""
     parts = {"recipe": choice.recipe, "backbone": choice.backbone + weights, "tuning": choice.tuning}
     return "\n".join(f"{name} {what} ({said_by[name]})" for name, what in parts.items())
+
+
+def _asks(found: Asks) -> list[tuple[str, str]]:
+    """How questions are chosen, how many are kept open, and whether that is paused."""
+    paused = [] if found.paused_at is None else [("paused", f"{PAUSED}, since {moment(found.paused_at)}; `pal resume`")]
+    kept = f"{found.open_questions} on a desk, or three for each active annotator when that is more ({found.open_by})"
+    return [*paused, ("asks by", found.sentence), ("kept open", kept)]
 
 
 def _annotator(person: Person) -> str:

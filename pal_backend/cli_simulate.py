@@ -56,8 +56,12 @@ def simulate(
     ] = Kind.PAIRS,
     candidates: Annotated[int, typer.Option(min=1, help="Candidates on a screen.")] = 8,
     strategy: Annotated[
-        str, typer.Option(metavar="NAME", help="How questions are chosen; `pal strategies` lists the ways.")
-    ] = "gain",
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How questions are chosen; `pal strategies` lists the ways. Default: as the recipe does.",
+        ),
+    ] = "",
     opinion: Annotated[
         Opinion,
         typer.Option(help="Second opinion: a classifier on the features, or on the exact solver's embedding."),
@@ -81,8 +85,10 @@ def simulate(
     """
     from pal_backend.core.asking.strategies import strategy as named
     from pal_backend.core.choice import Choice
+    from pal_backend.core.recipes import recipe as row
 
     points = _budgets(budgets)
+    strategy = strategy or row(recipe).asking
     named(strategy)  # told before the files are read and the neighbours found
     _either(features, labels, images)
     plan = Plan(Choice(recipe, backbone, weights, tuning), strategy, train_every, epochs, seed, image_size, device)

@@ -13,7 +13,7 @@ import httpx
 from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
 from pal_backend.doctor_scene import Scene, is_loopback, said
 from pal_backend.label_studio_errors import BANNED_SUBNETS
-from pal_backend.label_studio_session import token_kind
+from pal_backend.label_studio_tokens import token_kind
 from pal_backend.label_studio_values import DRAFTS_FLAG
 
 CLOCK_SECONDS = 30.0

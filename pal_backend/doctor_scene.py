@@ -13,7 +13,7 @@ import httpx
 from pal_backend.credentials import Credentials
 from pal_backend.doctor_parts import House
 from pal_backend.label_studio_errors import detail_of, error_for
-from pal_backend.label_studio_session import TokenAuth
+from pal_backend.label_studio_tokens import TokenAuth
 from pal_backend.queues import Queues
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project

@@ -40,6 +40,10 @@ class MediaLinks:
         """Where a browser finds a sample's picture."""
         return f"{self.base_url}/media/{quote(project)}/{quote(sample)}?sig={self.sign(project, sample)}"
 
+    def small(self, project: str, sample: SampleId) -> str:
+        """Where a browser finds the picture in the one size that candidates of a screen have."""
+        return f"{self.url(project, sample)}&small=1"
+
     def sign(self, project: str, sample: SampleId) -> str:
         """HMAC-SHA256 of project and sample, 32 hex digits."""
         return hmac.new(self.key.encode(), f"media/{project}/{sample}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -39,7 +39,7 @@ class Metrics:
 
 
 class Measured:
-    """ASGI middleware that observes every request."""
+    """ASGI middleware that observes every request; a stream of events when it begins, since it lasts as long as somebody looks."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -50,19 +50,33 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status, noted = time.perf_counter(), 500, False
+
+        def observe() -> None:
+            nonlocal noted
+            if not noted:
+                noted = True
+                route = getattr(scope.get("route"), "path_format", "other")
+                self._metrics.observe(route, status, time.perf_counter() - started)
 
         async def note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if _endless(message):
+                    observe()
             await send(message)
 
         try:
             await self._app(scope, receive, note)
         finally:
-            route = getattr(scope.get("route"), "path_format", "other")
-            self._metrics.observe(route, status, time.perf_counter() - started)
+            observe()
+
+
+def _endless(message: Message) -> bool:
+    """Whether a response that begins is a stream of events."""
+    kinds = (value for name, value in message["headers"] if name.lower() == b"content-type")
+    return any(kind.startswith(b"text/event-stream") for kind in kinds)
 
 
 class _Projects(Collector):

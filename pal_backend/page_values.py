@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pal_backend.core.decisions import Decision
 from pal_backend.core.grouping import Group, Member
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.curve import Curve
@@ -73,6 +74,8 @@ class GroupsView:
     total: int
     page: int
     pages: int
+    decisions: Sequence[Decision] = ()
+    """Made by hand, the newest first; only the latest."""
 
 
 @dataclass(frozen=True)

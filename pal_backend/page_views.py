@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pal_backend.choosing import Operator
 from pal_backend.core.grouping import Group, Grouping
-from pal_backend.core.vocabulary import Purpose, SampleId, Verdict
+from pal_backend.core.vocabulary import Origin, Purpose, SampleId, Verdict
 from pal_backend.curve import curve
 from pal_backend.doctor_house import look_around
 from pal_backend.doctor_parts import Finding, House
@@ -30,6 +30,7 @@ COVERS = 5
 LATEST_ANNOTATIONS = 500
 """Newest annotations among which the samples that joined a group last are looked for."""
 CONTRADICTIONS_SHOWN = 6
+DECISIONS_SHOWN = 8
 QUESTIONS_SHOWN = 60
 CHECK_SECONDS = 2.0
 """Longest time a page waits for one check of its health."""
@@ -39,6 +40,7 @@ WHY = {
     Purpose.MERGE: "Are these two groups one?",
     Purpose.RECHECK: "An answer that looks unlikely, asked again",
     Purpose.VERIFY: "A uniform sample, to estimate the accuracy",
+    Purpose.REVIEW: "A lead wants it asked again",
 }
 
 
@@ -58,7 +60,8 @@ class PageViews:
         Raises:
             NotFoundError: there is no such project.
         """
-        project = self.stores.projects.get(name).name
+        kept = self.stores.projects.get(name)
+        project = kept.name
         job = self.queues.training(project)
         training = "" if job is None else f"{job.id} {job.state} {sorted(job.progress.items())}"
         parts = (
@@ -67,8 +70,10 @@ class PageViews:
             self.stores.questions(project).count(),
             self.stores.versions(project).current(),
             self.stores.names(project).stamp(),
+            self.stores.maps(project).stamp(),
             self.stores.reports(project).stamp(),
             training,
+            (kept.paused_at, kept.strategy, kept.recipe, kept.open_questions),
         )
         return "|".join(map(str, parts))
 
@@ -123,7 +128,8 @@ class PageViews:
             return GroupsView((), 0, 1, 1)
         shown = groups[(page - 1) * GROUPS_ON_PAGE : page * GROUPS_ON_PAGE]
         names = self.stores.names(name).of(grouping)
-        return GroupsView([_named(group, names, grouping, 4) for group in shown], len(groups), page, pages)
+        named = [_named(group, names, grouping, 4) for group in shown]
+        return GroupsView(named, len(groups), page, pages, self.stores.decisions(name).all()[:DECISIONS_SHOWN])
 
     def gallery(self, name: str, group: SampleId, order: str, page: int) -> GalleryView:
         """Members of a group.
@@ -198,12 +204,12 @@ class PageViews:
         return found
 
     def _joined_last(self, name: str) -> list[SampleId]:
-        """Samples that somebody called the same as another one lately, the newest first."""
+        """Samples that an annotator called the same as another one lately, the newest first."""
         return [
             sample
             for annotation in self.stores.answers(name).latest(LATEST_ANNOTATIONS)
             for answer in annotation.answers
-            if answer.verdict is Verdict.SAME
+            if answer.verdict is Verdict.SAME and answer.origin is not Origin.DECISION
             for sample in ([answer.candidate] if answer.candidate else answer.pair)
         ]
 

@@ -1,66 +1,39 @@
 """Routes of the pages a team sees. Each asks the door, makes one view, and renders a template."""
 
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pal_backend.core.quality import percent
+from pal_backend.core.asking import names
 from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError, NotFoundError, PalError
 from pal_backend.gate import Gate
+from pal_backend.label_studio_people import People
 from pal_backend.live import changes, short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
+from pal_backend.pages_controls import control_routes
+from pal_backend.pages_map import map_routes
+from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
+from pal_backend.pages_review import Frame, review_routes
+from pal_backend.pages_sign_in import inside, login_page, token_routes
 from pal_backend.pool_index import local_root
 from pal_backend.text_cards import STYLE_HASH, TextCards
 from pal_backend.thumbnails import Thumbnails
+from pal_backend.views_controls import controls_view
+from pal_backend.views_review import ReviewViews
 
 log = logging.getLogger(__name__)
 
-HERE = Path(__file__).parent
-MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-PRIVATE = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
-FOR_EVER = {**SECURITY_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
-"""Of what is named by its content: samples and static files."""
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
-
-
-@dataclass(frozen=True)
-class Static:
-    """The files of ``static/``, read once."""
-
-    files: Mapping[str, bytes]
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read them."""
-        return cls({path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in MEDIA_TYPES})
-
-    def url(self, name: str) -> str:
-        """Its address, which changes with its content."""
-        return f"/static/{name}?v={hashlib.sha256(self.files[name]).hexdigest()[:12]}"
 
 
 class PageRoute(APIRoute):
@@ -74,7 +47,7 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except AccessError as problem:
-                if problem.status != AccessError.status or request.url.path == "/login":
+                if problem.status != AccessError.status or request.url.path.startswith("/login"):
                     return _problem_page(request, str(problem), problem.status)
                 goal = quote(request.url.path) if request.method == "GET" else "/projects"
                 return RedirectResponse(f"/login?next={goal}", 303, PRIVATE)
@@ -90,33 +63,9 @@ class PageRoute(APIRoute):
         return handle_for_people
 
 
-class Pages:
-    """Renders templates."""
-
-    def __init__(
-        self, static: Static, words: Callable[[str, SampleId, str], str] = lambda project, sample, alt: alt
-    ) -> None:
-        self.static = static
-        self._environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.globals["static"] = static.url
-        self._environment.globals["words"] = words
-        self._environment.filters["moment"] = _moment
-        self._environment.filters["percent"] = lambda share: f"{percent(share)} %"
-
-    def render(self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page."""
-        text = self._environment.get_template(template).render(visitor=visitor, **values)
-        return HTMLResponse(text, status, PRIVATE)
-
-
-def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, closing: Callable[[], bool]) -> APIRouter:
+def page_routes(
+    views: PageViews, door: Door, gate: Gate, files: MediaFiles, people: People, *, closing: Callable[[], bool]
+) -> APIRouter:
     """All pages.
 
     Args:
@@ -124,16 +73,23 @@ def page_routes(views: PageViews, door: Door, gate: Gate, files: MediaFiles, clo
         door: who may see them.
         gate: reads the bodies of forms.
         files: pictures of the pools.
+        people: tells whose a Label Studio token is.
         closing: whether the server is about to end; live pages are then let go.
     """
     cards = TextCards(views.stores.artefacts, views.clock)
     pages = Pages(Static.load(HERE / "static"), _words(views, cards))
     routes = APIRouter(route_class=PageRoute, dependencies=[Depends(_remember(pages))])
     _way_in(routes, pages, door, gate)
+    token_routes(routes, pages, door, gate, people)
     _reading(routes, pages, views, door)
     _acting(routes, views, door, gate)
+    control_routes(routes, views, door, gate)
+    map_routes(routes, pages, views, door)
     _pictures(routes, views, door, files, cards)
     _streams(routes, views, door, closing)
+    reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)
+    frame = Frame(pages.render, lambda path: RedirectResponse(path, 303, PRIVATE), views.stamp)
+    review_routes(routes, frame, reviews, door, gate)
     return routes
 
 
@@ -146,26 +102,23 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
     @routes.get("/login")
     def login(next: str = "") -> Response:
-        return pages.render("login.html", None, next=_inside(next), problem="", is_open=door.is_open)
+        return login_page(pages, door, next)
 
     @routes.post("/login")
     def enter(request: Request, content: body) -> Response:
-        form = _form(content)
-        goal = _inside(form.get("next", ""))
+        form = form_of(content)
         try:
             role, cookie = door.enter(request, form.get("password", ""))
         except AccessError as problem:
-            return pages.render(
-                "login.html", None, status=problem.status, next=goal, problem=str(problem), is_open=door.is_open
-            )
+            return login_page(pages, door, form.get("next", ""), problem)
         log.info("somebody signed in as %s", role)
-        response = RedirectResponse(goal, 303, PRIVATE)
+        response = RedirectResponse(inside(form.get("next", "")), 303, PRIVATE)
         door.remember(response, cookie)
         return response
 
     @routes.post("/logout")
     def leave(request: Request, content: body) -> Response:
-        door.act(request, _form(content).get(TOKEN_FIELD, ""))
+        door.act(request, form_of(content).get(TOKEN_FIELD, ""))
         response = RedirectResponse("/login", 303, PRIVATE)
         door.forget(response)
         return response
@@ -180,6 +133,7 @@ def _way_in(routes: APIRouter, pages: Pages, door: Door, gate: Gate) -> None:
 
 def _reading(routes: APIRouter, pages: Pages, views: PageViews, door: Door) -> None:
     seen = Annotated[Visitor, Depends(door.visitor)]
+    strategies = names.known()  # once: looking through the installed packages takes longer than the page
 
     @routes.get("/projects")
     def projects(visitor: seen) -> Response:
@@ -204,7 +158,8 @@ def _reading(routes: APIRouter, pages: Pages, views: PageViews, door: Door) -> N
     @routes.get("/projects/{project}/questions")
     def questions(visitor: seen, project: str) -> Response:
         stamp = short(views.stamp(project))
-        return pages.render("questions.html", visitor, stamp=stamp, questions=views.questions(project), project=project)
+        found, controls = views.questions(project), controls_view(views, project, strategies)
+        return pages.render("questions.html", visitor, stamp=stamp, questions=found, controls=controls, project=project)
 
 
 def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None:
@@ -212,14 +167,14 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
 
     @routes.post("/projects/{project}/groups/{group}/name")
     def name(request: Request, project: str, group: str, content: body) -> Response:
-        form = _form(content)
+        form = form_of(content)
         door.lead(request, form.get(TOKEN_FIELD, ""))
         views.name_group(project, group, form.get("name", ""))
         return RedirectResponse(f"/projects/{quote(project)}/groups/{quote(group)}", 303, PRIVATE)
 
     @routes.post("/projects/{project}/examine")
     def examine(request: Request, project: str, content: body) -> Response:
-        door.lead(request, _form(content).get(TOKEN_FIELD, ""))
+        door.lead(request, form_of(content).get(TOKEN_FIELD, ""))
         views.examine(project)
         return RedirectResponse(f"/projects/{quote(project)}", 303, PRIVATE)
 
@@ -292,25 +247,3 @@ def _problem_page(request: Request, sentence: str, status: int) -> Response:
     if pages is None:
         return Response(sentence, status, PRIVATE, "text/plain")
     return pages.render("problem.html", None, status=status, sentence=sentence, number=status)
-
-
-def _form(content: bytes) -> dict[str, str]:
-    """The fields of a form, each once; what is no form has none."""
-    try:
-        fields = parse_qs(content.decode("utf-8", "replace"), max_num_fields=20, keep_blank_values=True)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}
-
-
-def _inside(path: str) -> str:
-    """A path of ours to go on to, never another host."""
-    parts = urlsplit(path)
-    plain = path.isascii() and path.isprintable() and "\\" not in path and not path.startswith("//")
-    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/projects")
-    return path if plain and ours else "/projects"
-
-
-def _moment(at: float) -> str:
-    """A time for people, in UTC: the server does not know where they are."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

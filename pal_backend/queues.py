@@ -49,7 +49,8 @@ TRAIN = "train"
 NAMES = (LEARN, DESK, TRAIN)
 
 PATHS = {
-    kind: f"worker.jobs.{kind}" for kind in ("learn", "refill", "reconcile", "examine", "train", "ingest", "export")
+    kind: f"worker.jobs.{kind}"
+    for kind in ("learn", "refill", "reconcile", "examine", "train", "draw", "ingest", "export")
 }
 """Kind of job → the function that RQ imports."""
 
@@ -93,6 +94,8 @@ RULES = {
     "examine": _Rule(DESK, HOUR_S, 300, WAITING | {"started"}, (60,)),
     "ingest": _Rule(DESK, DAY_S, DAY_S, WAITING | {"started"}),
     "export": _Rule(DESK, 6 * HOUR_S, DAY_S, WAITING | {"started"}),
+    # What could not be drawn is not tried again for the same version.
+    "draw": _Rule(TRAIN, HOUR_S, DAY_S, WAITING | {"started", "failed"}),
     # One training at a time: the next one starts from all answers that came meanwhile.
     "train": _Rule(TRAIN, 2 * DAY_S, DAY_S, WAITING | {"started"}),
 }
@@ -171,6 +174,11 @@ class Queues:
     def train(self, project: str, revision: int, why: str = "") -> str:
         """Train on what is known after ``revision``; not while another training of the project waits or runs."""
         return self._once("train", project, "train", f"train-{project}-{revision}", [project, revision, why])
+
+    def draw(self, project: str, version: str) -> str:
+        """Make the map of a version, behind the trainings that wait; once for each version."""
+        job_id = f"draw-{project}-{version}"
+        return self._once("draw", project, job_id, job_id, [project, version])
 
     def ingest(self, project: str) -> str:
         """Take in the pool; not while that waits or runs."""

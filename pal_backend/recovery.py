@@ -1,7 +1,7 @@
 """`pal sync`: what Redis held is put back, from Label Studio and from the artefact folder.
 
 Label Studio is the record of the answers on live desks. Those of a retired desk, whose Label Studio is gone, are in the
-folder of the last model version alone.
+folder of the last model version alone. What leads decided by hand is in the artefact folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Recovery:
     """What a sync did."""
 
     restored: int
-    """Annotations of retired desks that came back from the artefact folder."""
+    """Annotations of retired desks, and leads' decisions, that came back from the artefact folder."""
     report: Report
     """What Label Studio had that we lacked, and the other way round."""
 
@@ -43,13 +43,14 @@ def sync(name: str, stores: Stores, reconciler: Reconciler, queues: Queues, deci
         UnavailableError: Redis or Label Studio cannot be reached.
     """
     restored = restore(name, stores)
+    decided = redecide(name, stores, reconciler.clock())
     project = stores.projects.get(name)
     reconciler.hear_setups(project)
     report = reconciler.reconcile(project, decision)
     queues.ingest(name)
     queues.learn(name)
     queues.refill(name)
-    return Recovery(restored, report)
+    return Recovery(restored + decided, report)
 
 
 def restore(name: str, stores: Stores) -> int:
@@ -68,3 +69,22 @@ def restore(name: str, stores: Stores) -> int:
     # Idempotent: tombstones block what was withdrawn, and the newest of each annotation wins.
     found = [annotation for annotation in versions.answers_of(kept[-1]["id"]) if annotation.key.desk in retired]
     return len(stores.answers(name).put(found))
+
+
+def redecide(name: str, stores: Stores, now: float) -> int:
+    """Send the decisions that the answers lack, and those undone that still stand in them, to whoever learns; returns how
+    many these were.
+    """
+    answers, decisions = stores.answers(name), stores.decisions(name)
+    kept = decisions.restored()
+    standing = answers.keys()
+    dead = {withdrawn.key for withdrawn in answers.withdrawn([decision.key for decision in kept])}
+    off = [
+        decision.number
+        for decision in kept
+        if (decision.undone_at is None) != (decision.key in standing)
+        and not (decision.undone_at is None and decision.key in dead)
+    ]
+    if off:
+        decisions.send(off, now)
+    return len(off)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -227,6 +227,8 @@ class _Run:
     # --- 3. posting
 
     def _post(self) -> int:
+        if self.project.paused:  # what is journalled waits too
+            return 0
         waiting = [q for q in self.questions.open(self.desk.name) if q.state is State.JOURNALED and q.task is None]
         for start in range(0, len(waiting), IMPORT_CHUNK):
             chunk = waiting[start : start + IMPORT_CHUNK]
@@ -251,6 +253,7 @@ class _Run:
             project=self.project.name,
             desk=self.desk.name,
             media_url=self._shown,
+            small_url=None if self.project.medium is Medium.TEXT else partial(self.links.small, self.project.name),
             medium=self.project.medium,
             predictions=[self._prediction(posted)] if kept_from is None else [],
             kept_from=kept_from or (),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from pal_backend import wire
 from pal_backend.core.vocabulary import Medium
@@ -44,7 +44,11 @@ def rotate_media(
                 if meta is None or (meta.project, meta.desk) != (name, desk.name):
                     continue
                 fresh = wire.task_json(
-                    meta.question, project=name, desk=desk.name, media_url=functools.partial(links.url, name)
+                    meta.question,
+                    project=name,
+                    desk=desk.name,
+                    media_url=partial(links.url, name),
+                    small_url=partial(links.small, name),
                 )
                 label_studio.patch_task(task.id, data=fresh["data"])
                 rewritten += 1

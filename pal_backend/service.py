@@ -21,6 +21,7 @@ from pal_backend.status import Status, status_of
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.questions import PostedQuestion, State
 from pal_backend.store.stores import Stores
+from pal_backend.thumbnails import DESK_SIDE, Thumbnails
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Service:
         self._queues = queues
         self._links = links
         self._files = files
+        self._small = Thumbnails(files, DESK_SIDE)
         self._operator = operator
 
     # ---- where ------------------------------------------------------------------------------------------------------
@@ -164,14 +166,15 @@ class Service:
         project = self._stores.projects.get(address.project)
         return [str(version["id"]) for version in self._stores.versions(project.name).list()]
 
-    def picture(self, project: str, sample: SampleId, signature: str) -> Picture:
-        """A sample of a local pool, for whoever holds the link.
+    def picture(self, project: str, sample: SampleId, signature: str, *, small: bool = False) -> Picture:
+        """A sample of a local pool, for whoever holds the link; ``small`` in the one size of candidates.
 
         Raises:
             NotFoundError: no such picture, or the signature is not ours.
         """
         self._links.check(project, sample, signature)
-        return self._files.read(project, local_root(self._stores.projects.get(project).pool), sample)
+        pool = local_root(self._stores.projects.get(project).pool)
+        return (self._small.get if small else self._files.read)(project, pool, sample)
 
     # ---- reports ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -29,6 +30,10 @@ class Settings:
     """How the annotators' browsers reach the web process; empty: http://host:port."""
     backend_url: str = ""
     """How Label Studio reaches the web process; empty: ``public_url``."""
+    trusted_proxies: str = ""
+    """Addresses or networks, with commas between them, that tell who the client is (``X-Forwarded-For``)."""
+    label_studio_sign_in: str = "yes"
+    """Whether people may come into the pages with their Label Studio access token: yes or no."""
     basic_auth_user: str = ""
     basic_auth_password: str = ""
     webhook_secret: str = ""
@@ -165,6 +170,17 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _networks(text: str) -> str:
+    for part in text.split(","):
+        try:
+            network = ipaddress.ip_network(part.strip())
+        except ValueError:
+            raise ValueError("expected addresses or networks such as 10.0.0.1 or 10.0.0.0/8, with commas") from None
+        if network.prefixlen == 0:
+            raise ValueError("expected the proxies alone; whoever may call us could otherwise be anybody")
+    return text
+
+
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "home": ("PAL_HOME", Path),
     "artefacts": ("PAL_ARTEFACTS", str),
@@ -175,6 +191,8 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "port": ("PORT", _whole(1, 65535)),
     "public_url": ("PAL_PUBLIC_URL", _url("http", "https")),
     "backend_url": ("PAL_BACKEND_URL", _url("http", "https")),
+    "trusted_proxies": ("PAL_TRUSTED_PROXIES", _networks),
+    "label_studio_sign_in": ("PAL_LABEL_STUDIO_SIGN_IN", _one_of("yes", "no")),
     "basic_auth_user": ("BASIC_AUTH_USER", str),
     "basic_auth_password": ("BASIC_AUTH_PASS", str),
     "webhook_secret": ("PAL_WEBHOOK_SECRET", str),

@@ -34,8 +34,10 @@ class DeskStatus:
     open_questions: int
     seconds_per_question: float | None = None
     """Expected of a person; None before a revision has looked."""
+    seconds_per_answer: float | None = None
+    """The same for one answered pair, of which a screen gives several; by it desks compare."""
     timed_answers: int = 0
-    """Answers of this kind that the seconds rest on; 0: they are assumed."""
+    """Questions of this kind whose ``lead_time`` the seconds rest on; 0: they are assumed."""
     gain_per_second: float | None = None
     """Expected of the next questions of this kind; None unless there is a desk of each kind."""
 
@@ -49,6 +51,12 @@ class Asks:
     """The task whose losses recipe or strategy ask for; "" for none."""
     stands_in: bool
     """Whether the version in use lacks them."""
+    open_questions: int
+    """Least number of open questions on a desk; three for each active annotator when that is more."""
+    open_by: str
+    """Who said so: "this project" or "PAL_OPEN_QUESTIONS"."""
+    paused_at: float | None
+    """Since when no new questions are asked, in seconds since 1970; None: they are."""
 
     @property
     def sentence(self) -> str:
@@ -119,7 +127,8 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
     revision, latencies = revisions.current(), revisions.latencies()
     held, quarantine = answers.held(), load_quarantine(stores.artefacts, name)
     effort = Effort() if revision is None else revision.effort
-    version, learns = versions.current(), chosen(project, stores, operator)
+    version = versions.current()
+    learns, asks = asks_of(project, stores, operator)
     return Status(
         project=name,
         desks=tuple(_desk_status(name, desk, stores, effort.outlooks.get(desk.kind)) for desk in project.desks),
@@ -146,13 +155,29 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
         annotators=effort.people,
         quality=_quality(name, revision),
         learns=learns,
-        asks=_asks(project, learns, {} if version is None else versions.describe(version)["metrics"]),
+        asks=asks,
     )
 
 
-def _asks(project: Project, learns: Chosen, metrics: Mapping[str, Any]) -> Asks:
+def asks_of(project: Project, stores: Stores, operator: Operator) -> tuple[Chosen, Asks]:
+    """How a project learns, and how it asks, as it counts now.
+
+    Raises:
+        InputError: something that is kept about it is malformed.
+    """
+    learns, versions = chosen(project, stores, operator), stores.versions(project.name)
+    version = versions.current()
+    metrics: Mapping[str, Any] = {} if version is None else versions.describe(version)["metrics"]
     pretext = pretext_of(learns.choice.recipe, project.strategy)
-    return Asks(project.strategy, pretext, bool(pretext) and metrics.get("pretext") != pretext)
+    asks = Asks(
+        strategy=project.strategy,
+        pretext=pretext,
+        stands_in=bool(pretext) and metrics.get("pretext") != pretext,
+        open_questions=project.open_questions or operator.open_questions,
+        open_by="this project" if project.open_questions else "PAL_OPEN_QUESTIONS",
+        paused_at=project.paused_at or None,
+    )
+    return learns, asks
 
 
 def _quality(project: str, revision: Revision | None) -> Quality | None:
@@ -178,6 +203,7 @@ def _desk_status(project: str, desk: Desk, stores: Stores, outlook: Outlook | No
     return replace(
         found,
         seconds_per_question=outlook.seconds,
+        seconds_per_answer=outlook.seconds_per_answer,
         timed_answers=outlook.timed,
         gain_per_second=outlook.gain_per_second,
     )

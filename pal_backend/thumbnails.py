@@ -13,6 +13,8 @@ from pal_backend.media import MediaFiles, Picture
 
 SIDE = 160
 """Pixels: twice what the pages show, for screens of double density."""
+DESK_SIDE = 300
+"""Pixels: twice what Label Studio shows of a candidate (:data:`label_config.render.THUMBNAIL_PIXELS`)."""
 KEPT_BYTES = 64_000_000
 QUALITY = 85
 AT_ONCE = 2
@@ -25,8 +27,9 @@ class Thumbnails:
     A sample is its content, so a thumbnail is never out of date; the least recently used ones go first.
     """
 
-    def __init__(self, files: MediaFiles, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, files: MediaFiles, side: int = SIDE, kept_bytes: int = KEPT_BYTES) -> None:
         self._files = files
+        self._side = side
         self._limit = kept_bytes
         self._size = 0
         self._kept: OrderedDict[tuple[str, SampleId], bytes] = OrderedDict()
@@ -34,7 +37,7 @@ class Thumbnails:
         self._decoding = BoundedSemaphore(AT_ONCE)
 
     def get(self, project: str, pool: Path | None, sample: SampleId) -> Picture:
-        """The small picture of a sample, a WebP of 160 x 160 pixels.
+        """The small picture of a sample, a square WebP; its own shape is kept, the rest filled.
 
         Raises:
             NotFoundError: there is no such sample, or its file cannot be decoded (any more).
@@ -47,7 +50,7 @@ class Thumbnails:
         content = self._files.read(project, pool, sample).content
         try:
             with self._decoding:
-                small = _small(content)
+                small = _small(content, self._side)
         except InputError as problem:
             raise NotFoundError(f"sample {sample:.20} cannot be shown: {problem}") from None
         self._keep(key, small)
@@ -61,12 +64,12 @@ class Thumbnails:
                 self._size -= len(self._kept.popitem(last=False)[1])
 
 
-def _small(content: bytes) -> bytes:
+def _small(content: bytes, side: int) -> bytes:
     """Decoders are loaded when the first picture is asked for: Label Studio's calls never need them."""
     from PIL import Image
 
     from pal_backend.images import decode
 
     buffer = io.BytesIO()
-    Image.fromarray(decode(content, SIDE).pixels).save(buffer, "WEBP", quality=QUALITY)
+    Image.fromarray(decode(content, side).pixels).save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()

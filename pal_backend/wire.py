@@ -6,7 +6,7 @@ the bodies are never read. Others import every name of the wire from here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from pal_backend.wire_tasks import (
 __all__ = [
     "ASKED_LAST",
     "PLACEHOLDER",
+    "AskedAgain",
+    "Decided",
     "Deleted",
     "Event",
     "Guess",
@@ -127,6 +129,26 @@ class ReconcileRequested(Event):
 
 
 @dataclass(frozen=True)
+class Decided(Event):
+    """A lead made decisions, or undid them; the store of decisions tells which way. Label Studio never says this."""
+
+    decisions: tuple[int, ...]
+
+    def _content(self) -> dict[str, Any]:
+        return {"decisions": list(self.decisions)}
+
+
+@dataclass(frozen=True)
+class AskedAgain(Event):
+    """A lead wants a question asked; its round is settled, so that it is asked once. Label Studio never says this."""
+
+    question: TaskMeta
+
+    def _content(self) -> dict[str, Any]:
+        return {"question": self.question.to_json()}
+
+
+@dataclass(frozen=True)
 class ProjectUpdated(Event):
     """The project's settings changed, perhaps its labelling config; not kept in the stream."""
 
@@ -160,7 +182,18 @@ def event_from_json(value: Any) -> Event:
             return TrainingRequested(project=project)
         case "ReconcileRequested":
             return ReconcileRequested(untrusted.text(found.get("reason"), "event.reason"), project=project)
+        case "Decided" | "AskedAgain" as kind:
+            return _of_house(kind, found, project)
     raise InputError("an event of unknown type; expected one that this version wrote; update PAL, or run `pal sync`")
+
+
+def _of_house(kind: str, found: Mapping[str, Any], project: int) -> Event:
+    if kind == "Decided":
+        return Decided(_ids(found.get("decisions"), "event.decisions"), project=project)
+    asked = TaskMeta.from_json(found.get("question"))
+    if asked is None:
+        raise InputError("an event asks a question that cannot be read; expected one of ours; ask it again")
+    return AskedAgain(asked, project=project)
 
 
 def parse_event(body: Any) -> Event:

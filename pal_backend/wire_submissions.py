@@ -128,7 +128,8 @@ def _labels(value: Any) -> tuple[str, ...]:
 
 
 def _origin(value: Any) -> str:
-    return str(Origin(value)) if value in tuple(Origin) else str(Origin.MANUAL)
+    # whoever may submit could state any; a decision is made in this house alone
+    return str(Origin(value)) if value in tuple(Origin) and value != Origin.DECISION else str(Origin.MANUAL)
 
 
 def _seconds(value: Any) -> float | None:

@@ -140,6 +140,7 @@ def task_json(
     project: str,
     desk: str,
     media_url: Callable[[SampleId], str],
+    small_url: Callable[[SampleId], str] | None = None,
     predictions: Sequence[Mapping[str, Any]] = (),
     kept_from: Sequence[str] = (),
     medium: Medium = Medium.IMAGE,
@@ -151,17 +152,22 @@ def task_json(
         project: ours.
         desk: ours.
         media_url: where a sample's picture is; of a text, the text.
+        small_url: where it is in the one size that candidates of a screen have; None: as it is.
         predictions: as :func:`prediction_json` makes them.
         kept_from: e-mail addresses of people whom the label stream shall not serve it to (:data:`PLACEHOLDER`).
         medium: what the samples are.
     """
-    anchor, urls = media_url(question.anchor), [(sample, media_url(sample)) for sample in question.candidates]
     pair, screen = (
         (render.text_pair_task, render.text_screen_task)
         if medium is Medium.TEXT
         else (render.pair_task, render.screen_task)
     )
-    data = pair(anchor, urls[0][1]) if question.kind is QuestionKind.PAIR else screen(anchor, urls)
+    anchor = media_url(question.anchor)
+    if question.kind is QuestionKind.PAIR:
+        data = pair(anchor, media_url(question.candidates[0]))
+    else:
+        shown = small_url or media_url
+        data = screen(anchor, [(sample, shown(sample)) for sample in question.candidates])
     task = {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
     if kept_from:
         task["drafts"] = [

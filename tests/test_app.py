@@ -1,4 +1,5 @@
 import ast
+import io
 import json
 import logging
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
+from label_config.render import THUMBNAIL_PIXELS
 from pal_backend import app as app_module
 from pal_backend.app import create_app
 from pal_backend.bootstrap import build_app
@@ -260,6 +263,15 @@ def test_pictures_are_shown_to_whoever_has_the_link(web: WebSide) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "immutable" in response.headers["cache-control"]
     assert response.headers["access-control-allow-origin"] == "*"
+
+
+def test_candidates_have_pictures_of_one_size(web: WebSide) -> None:
+    """Twice as many pixels as a screen shows, whatever the file has; the same right is asked for."""
+    links = MediaLinks(web.credentials.media_key, "")
+    response = web.client.get(links.small(PROJECT, SAMPLES[3]))
+    with Image.open(io.BytesIO(response.content)) as image:
+        assert (image.format, image.size) == ("WEBP", (2 * THUMBNAIL_PIXELS, 2 * THUMBNAIL_PIXELS))
+    assert web.client.get(links.small(PROJECT, SAMPLES[3]).replace("sig=", "sig=0")).status_code == 404
 
 
 def test_pictures_without_a_right_link_are_not_there(web: WebSide) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pal_backend.choosing import Operator, allow, ask, chosen, initialised, settled
+from pal_backend.choosing import Operator, allow, ask, asking, chosen, initialised, settled
 from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
@@ -214,3 +214,45 @@ def test_an_environment_that_cannot_be_used_stops_the_process(variable: str) -> 
     """The variable is named."""
     with pytest.raises(ConfigError, match=variable):
         Operator.of(Settings.from_env({variable: "a/b"}), Credentials())
+
+
+def test_only_who_names_a_backbone_vouches_for_it(stores: Stores) -> None:
+    """`pal init --recipe` seals no backbone that somebody else wrote into Redis."""
+    written = replace(PROJECT, backbone="evil.networks:make")
+    with pytest.raises(AccessError):
+        settled(told(written, recipe="vicreg", tuning="full"), stores, OPERATOR)
+    assert settled(told(written, backbone="evil.networks:make"), stores, OPERATOR).backbone == "evil.networks:make"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "strategy", "kept", "expected", "words"),
+    [
+        ("pt4al", None, None, "pt4al", "chosen by pt4al, as the recipe pt4al does"),
+        ("mobyv2al", "gain", None, "gain", ""),
+        ("simclr", None, None, None, ""),
+        (None, None, "k-centre", None, ""),
+        ("", None, "k-centre", None, ""),
+        (
+            "mobyv2al",
+            None,
+            "gain",
+            None,
+            "by gain; the recipe mobyv2al goes with k-centre: `pal init birds --strategy k-centre`",
+        ),
+        ("simclr", None, "pt4al", None, "by pt4al; the recipe simclr goes with gain"),
+        ("pt4al", None, "pt4al", None, ""),
+    ],
+)
+def test_a_new_project_asks_as_its_recipe_does_and_another_is_told(
+    recipe: str | None, strategy: str | None, kept: str | None, expected: str | None, words: str
+) -> None:
+    """What was said of asking counts most; a project that asks already goes on as before, and is told what fits."""
+    found, sentence = asking("birds", recipe, strategy, kept)
+    assert found == expected
+    assert words in sentence and bool(words) == bool(sentence)
+
+
+def test_an_unknown_recipe_is_no_way_of_asking() -> None:
+    """It is refused as everywhere."""
+    with pytest.raises(InputError, match="no recipe 'best'"):
+        asking("birds", "best", None, None)

@@ -45,6 +45,9 @@ COMMANDS = (
     "train",
     "evaluate",
     "rotate-media",
+    "pause",
+    "resume",
+    "set",
     "version",
 )
 
@@ -484,7 +487,7 @@ def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: 
     ids = ("0" * 16, "1" * 16)
     posterior = Posterior(ids, (), np.zeros((2, 0), np.float32), -np.ones(2, np.int32), np.zeros((0, 2), np.int32))
     effort = Effort(
-        {QuestionKind.PAIR: Outlook(4.0, 120, 3, 8, 1.0), QuestionKind.SCREEN: Outlook(12.0, 34, 0, 2, 5.4)},
+        {QuestionKind.PAIR: Outlook(4.0, 120, 3, 8, 1.0, 1.0), QuestionKind.SCREEN: Outlook(12.0, 34, 0, 2, 5.4, 8.0)},
         (Person("7", 392, 0.031, {QuestionKind.PAIR: 3.9, QuestionKind.SCREEN: 11.6}), Person("", 1, None)),
         0.1,
     )
@@ -492,6 +495,7 @@ def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: 
 
     table = pal("status", env=env).stdout
     assert "pays now" in table and "screens: it gains 1.8 times as much a second as pairs" in table
+    assert "4.0 s an answer (120 questions timed)" in table and "1.5 s an answer (34 questions timed)" in table
     assert "7: 392 answers, about 3% wrong, 3.9 s a pair, 11.6 s a screen" in table
     assert "not known: 1 answer " in table
 
@@ -499,6 +503,7 @@ def test_status_says_which_desk_pays_and_who_answered(stores: Stores, settings: 
     assert {key: found["advice"][key] for key in ("verdict", "desks")} == {"verdict": "pays", "desks": ["screens"]}
     assert found["advice"]["factor"] == pytest.approx(1.8)
     assert [desk["seconds_per_question"] for desk in found["desks"]] == [4.0, 12.0]
+    assert [desk["seconds_per_answer"] for desk in found["desks"]] == [4.0, 1.5]
     assert [desk["gain_per_second"] for desk in found["desks"]] == pytest.approx([0.25, 0.45])
     assert found["annotators"][0] == {
         "name": "7",

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pal_backend.doctor_label_studio import still_banned
-from pal_backend.label_studio_session import TokenAuth
+from pal_backend.label_studio_tokens import TokenAuth
 from pal_backend.label_studio_values import DRAFTS_FLAG
 from pal_backend.settings import Settings
 from pal_backend.store.stores import Stores

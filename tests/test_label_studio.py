@@ -27,7 +27,8 @@ from pal_backend.errors import (
 from pal_backend.joining import ACTIONS
 from pal_backend.label_studio import PAGE, BasicAuth, LabelStudio
 from pal_backend.label_studio_errors import BANNED_SUBNETS, address_advice, detail_of, error_for
-from pal_backend.label_studio_session import Session, token_kind
+from pal_backend.label_studio_session import Session
+from pal_backend.label_studio_tokens import token_kind
 from tests.label_studio_server import LEGACY_TOKEN, LabelStudioServer
 
 RECORDINGS = Path(__file__).parent / "recordings"

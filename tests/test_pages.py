@@ -224,7 +224,7 @@ def test_people_contradictions_and_a_training_are_shown(web: WebSide) -> None:
     page = entered(web, "viewer").get(OVERVIEW).text
     assert re.search(r"<tr><td>7</td>.*120.*4 %.*3\.1.*—", page, re.DOTALL)
     assert re.search(r'data-number="contradictions">1<', page)
-    assert page.count(f"/pictures/{SAMPLES[9]}") == 1
+    assert page.count(f"/samples/{SAMPLES[9]}") == 1
     assert "Training queued · 25 %" in page and "loss 1.5" in page and "Training" not in page.split("h-model")[0]
 
 
@@ -298,7 +298,7 @@ def test_questions_say_why_they_are_asked(web: WebSide) -> None:
     page = entered(web, "viewer").get(QUESTIONS).text
     assert page.index("Which group does it belong to?") < page.index("A uniform sample")
     assert "70 % same" in page and "80 % same" not in page and "kept blind" in page
-    assert "2.50 samples" in page
+    assert "2.50 samples" in page and page.count("<dd>pair</dd>") == 2
 
 
 def test_pictures_are_shown_in_one_size(web: WebSide) -> None:

@@ -71,6 +71,7 @@ ENQUEUE: dict[str, Callable[[Queues], str]] = {
     "reconcile": lambda queues: queues.reconcile("digits-2", "due"),
     "train": lambda queues: queues.train("digits-2", 40, "enough"),
     "ingest": lambda queues: queues.ingest("digits-2"),
+    "draw": lambda queues: queues.draw("digits-2", "v0000"),
     "export": lambda queues: queues.export("digits-2", "groups.csv", None, True),
 }
 
@@ -111,7 +112,19 @@ def test_fifty_askers_at_once_make_one_job(redis_url: str) -> None:
     assert Queues(redis_url).depths()[DESK] == 1
 
 
-@pytest.mark.parametrize("kind", ENQUEUE)
+def test_a_map_that_could_not_be_drawn_is_not_tried_again(
+    queues: Queues, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fail every few minutes; the next version gets a job of its own."""
+    serve(monkeypatch, "draw", fail)
+    monkeypatch.setitem(RULES, "draw", module._Rule(TRAIN, 60, 60, RULES["draw"].busy, retries=(0,)))
+    first = queues.draw("birds", "v0000")
+    run()
+    assert queues.draw("birds", "v0000") == first and queues.depths()[TRAIN] == 0
+    assert queues.draw("birds", "v0001") != first and queues.depths()[TRAIN] == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ENQUEUE if kind != "draw"])
 @pytest.mark.parametrize("end", [succeed, fail])
 def test_a_job_that_ended_may_be_asked_for_again(
     queues: Queues, run: Callable[[], None], monkeypatch: pytest.MonkeyPatch, kind: str, end: Callable[..., Any]

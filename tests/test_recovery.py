@@ -47,6 +47,10 @@ class Comparison:
     asked: list[tuple[Project, Decision]]
     heard: int = 0
 
+    def clock(self) -> float:
+        """Some time."""
+        return 1.0
+
     def hear_setups(self, project: Project) -> None:
         """Note that it was asked."""
         self.heard += 1

@@ -42,6 +42,18 @@ def test_posts_each_question_once_and_is_served_in_order(house: House) -> None:
     assert house.served_scores(5) == [0.1, 0.3, 0.6, 0.7, 0.9]
 
 
+def test_a_paused_project_posts_nothing_and_rescores_what_is_open(house: House) -> None:
+    """What is journalled waits until somebody goes on; open tasks stay in their order."""
+    first, _ = house.ask(0.2, 0.8)
+    house.refill()
+    house.ask(0.5)
+    house.project = replace(house.project, paused_at=1.0)
+    house.questions.rescore({first.id: (0.1, ())})
+    assert house.refill() == RefillReport(rescored=1, open=2)
+    house.project = replace(house.project, paused_at=0.0)
+    assert house.refill() == RefillReport(posted=1, open=3)
+
+
 def test_order_and_blank_label_stream_hold_although_guesses_are_stored(house: House) -> None:
     """With show_collab_predictions off and model_version set after it, Label Studio itself keeps the order and hides guesses."""
     house.desk = replace(house.desk, prelabel=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from pal_backend.cli_simulate import simulate as command
 from pal_backend.errors import InputError
 from pal_backend.simulation import simulate
 from tests.core.worlds import clusters
@@ -107,3 +109,24 @@ def test_digits_reach_what_is_promised() -> None:
     data = load_digits()
     result = simulate(data.data / 16.0, data.target, answers=100)
     assert result.curve[-1].ari >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("said", "asks"),
+    [({}, "gain"), ({"recipe": "mobyv2al"}, "k-centre"), ({"recipe": "mobyv2al", "strategy": "gain"}, "gain")],
+)
+def test_a_recipe_asks_in_its_own_way_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, str], asks: str
+) -> None:
+    """`pal simulate --recipe NAME` asks as the table of recipes says."""
+    np.save(tmp_path / "x.npy", SPACE.features)
+    np.save(tmp_path / "y.npy", LABELS)
+    seen: list[str] = []
+
+    def run(*_: object, strategy: str, **others: object) -> object:
+        seen.append(strategy)
+        return simulate(SPACE.features, LABELS, answers=1)
+
+    monkeypatch.setattr("pal_backend.simulation.simulate", run)
+    command(features=tmp_path / "x.npy", labels=tmp_path / "y.npy", as_json=True, **said)  # type: ignore[arg-type]
+    assert seen == [asks]

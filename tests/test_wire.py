@@ -347,6 +347,11 @@ def test_tasks_have_the_data_of_their_config() -> None:
     assert [c["value"] for c in screen["data"]["candidates"]] == [B, C, D]
     assert screen["predictions"] == [{"score": 0.5}]
     assert "drafts" not in pair
+    small = wire.task_json(
+        SCREEN, project="p", desk="d", media_url="http://h/{}".format, small_url="http://s/{}".format
+    )
+    assert small["data"]["anchor"].startswith("http://h/")
+    assert all('src="http://s/' in candidate["html"] for candidate in small["data"]["candidates"])
 
 
 def test_a_task_kept_from_people_has_their_empty_drafts() -> None:

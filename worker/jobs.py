@@ -15,6 +15,7 @@ from typing import Any
 from pal_backend import export as exporting
 from pal_backend import queues, samples
 from pal_backend.choosing import settled
+from pal_backend.core.projection import project as project_features
 from pal_backend.coverage import cover_pool
 from pal_backend.doctor import diagnose
 from pal_backend.errors import ConflictError, NotFoundError
@@ -88,6 +89,7 @@ def train(project: str, revision: int, why: str = "") -> dict[str, Any]:
         outcome = training.publish(shop, replace(snapshot, difficulty=difficulty), trained)
     shop.queues.learn(project)
     shop.queues.refill(project)
+    _ask_for_map(shop, project)
     return outcome
 
 
@@ -115,7 +117,21 @@ def ingest(project: str) -> dict[str, Any]:
         progress=lambda state: queues.report_progress({"doing": "pretext", **state}),
     )
     shop.queues.learn(project)
+    _ask_for_map(shop, project)
     return {"samples": found.samples, "new": found.new, "version": None if version is None else version.id}
+
+
+def draw(project: str, version: str) -> dict[str, Any]:
+    """Lay the samples of a version out on a plane, for the page with the map."""
+    shop = bootstrap.build()
+    maps = shop.stores.maps(project)
+    if maps.has(version):
+        return {"version": version, "drawn": "before"}
+    features = shop.stores.versions(project).load(version).features
+    started = shop.clock()
+    places = project_features(features, seed=shop.settings.seed)
+    maps.put(version, places, len(features))
+    return {"version": version, "drawn": len(places.rows), "seconds": round(shop.clock() - started, 1)}
 
 
 def export(project: str, kind: str, out: str) -> dict[str, Any]:
@@ -134,12 +150,20 @@ def look_after(shop: Workshop, reconcile_too: bool, pools_too: bool = False) -> 
             if pools_too:
                 shop.queues.ingest(project)
             if reconcile_too:
+                _ask_for_map(shop, project)
                 shop.queues.reconcile(project, "due")
                 report = shop.stores.reports(project).last()
                 if report is None or shop.clock() - report.at > EXAMINE_SECONDS:
                     shop.queues.examine(project)
         except (NotFoundError, ConflictError) as problem:
             log.info("%s: %s", project, problem)
+
+
+def _ask_for_map(shop: Workshop, project: str) -> None:
+    """Of the version in use, if it has none."""
+    version = shop.stores.versions(project).current()
+    if version is not None and not shop.stores.maps(project).has(version):
+        shop.queues.draw(project, version)
 
 
 def _behind(shop: Workshop, project: str) -> bool:

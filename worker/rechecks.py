@@ -23,7 +23,7 @@ class Rechecks:
 
     def keep(self, question: Question, desk: str, graph: SimilarityGraph, active: Set[str]) -> None:
         """Before a question is journalled: note who is not to get it. Other questions than re-checks are for everybody; a
-        check that is asked about again is one.
+        check that is asked about again is one, and so is what a lead wants asked again.
 
         Args:
             question: with its round, since its id is noted.
@@ -32,7 +32,7 @@ class Rechecks:
             active: annotators who answered lately.
         """
         again = any(sample in graph.component for sample in question.checked)
-        if question.purpose is not Purpose.RECHECK and not again:
+        if question.purpose not in (Purpose.RECHECK, Purpose.REVIEW) and not again:
             return
         answered = [self._answers.get(key) for key in sorted(checked(graph, question))]
         people = {annotation.annotator for annotation in answered if annotation is not None} - {""}

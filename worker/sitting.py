@@ -14,7 +14,7 @@ from pal_backend.core.asking.state import Spared
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import Space
 from pal_backend.core.solver_space import space_with
-from pal_backend.core.vocabulary import Annotation, AnnotationKey
+from pal_backend.core.vocabulary import HOUSE, Annotation, AnnotationKey
 from pal_backend.pool_index import load_near, load_withdrawn
 from pal_backend.store.events import StoredEvent
 from pal_backend.store.history import Point
@@ -24,6 +24,7 @@ from pal_backend.store.version_files import Version
 from worker.agenda import Agenda
 from worker.bootstrap import Workshop
 from worker.efforts import Efforts
+from worker.reasons import reasons_of
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,8 @@ class Sitting:
         self._revisions = stores.revisions(project.name)
         self._history = stores.history(project.name)
         self._versions = stores.versions(project.name)
+        self._decisions = stores.decisions(project.name)
+        self._reasons = stores.reasons(project.name)
         self._agenda = Agenda(project, shop)
         self._efforts = Efforts(project)
         self._waiting: list[float] = []
@@ -77,6 +80,7 @@ class Sitting:
             if not self._keep_lease():
                 log.info("%s: the lease ran out; leaving it to the next sitting", self._project.name)
                 return folded
+            self._follow_project()
             self._follow_version()
             self._follow_pool()
             batch = self._events.read(self._events.cursor(), READ_COUNT, BLOCK_MS)
@@ -100,8 +104,9 @@ class Sitting:
         self._learner = Learner(self._seen(version), strategy=self._project.strategy, seed=self._project.seed)
         annotations = self._answers.all()
         self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
-        self._agenda.meet(annotations)
-        self._efforts.note(annotations)
+        people = _of_people(annotations)
+        self._agenda.meet(people)
+        self._efforts.note(people)
 
     def _follow_version(self) -> None:
         """Move to the model version that training has published meanwhile, keeping answers and groups."""
@@ -122,8 +127,19 @@ class Sitting:
         if self._learner.spare(Spared(load_withdrawn(artefacts, name), twins)):
             self._dirty = True
 
+    def _follow_project(self) -> None:
+        """Ask as the project says now: somebody may have paused it, or chosen another strategy or number of questions."""
+        now, before = self._shop.stores.projects.get(self._project.name), self._agenda.project
+        if now == before:
+            return
+        if now.strategy != before.strategy:
+            self._learner.ask_by(now.strategy)
+        self._agenda.project, self._dirty = now, True
+
     def _seen(self, version: Version) -> Space:
-        return self._space(version.sample_ids, version.features, difficulty=version.difficulty)
+        space = self._space(version.sample_ids, version.features, difficulty=version.difficulty)
+        self._reasons.keep_neighbours(version.id, space.graph.indptr, space.graph.indices, space.graph.data)
+        return space
 
     def _keep_lease(self) -> bool:
         """Whether the lease is still ours."""
@@ -142,10 +158,11 @@ class Sitting:
         # An update may take back every verdict: the learner must forget the old ones.
         emptied = [annotation.key for annotation in changed if not annotation.answers]
         self._learner.update([answer for annotation in changed for answer in annotation.answers], [*gone, *emptied])
-        self._agenda.answered(changed)
-        self._agenda.unanswered(gone)
-        self._efforts.note(changed)
-        self._efforts.forget(gone)
+        people, taken_back = _of_people(changed), [key for key in gone if key.desk != HOUSE]
+        self._agenda.answered(people)
+        self._agenda.unanswered(taken_back)
+        self._efforts.note(people)
+        self._efforts.forget(taken_back)
         self._waiting += [
             stored.received_at for stored in batch if isinstance(stored.event, wire.Submitted | wire.Deleted)
         ]
@@ -163,6 +180,13 @@ class Sitting:
                             put.append(annotation)
                 case wire.Deleted(annotations):
                     withdrawn += [AnnotationKey(stored.desk, number) for number in annotations]
+                case wire.Decided(numbers):
+                    found = [self._decisions.get(number) for number in numbers]
+                    put += [one.annotation() for one in found if one is not None and one.undone_at is None]
+                    withdrawn += [one.key for one in found if one is not None and one.undone_at is not None]
+                case wire.AskedAgain(asked):
+                    self._agenda.ask_again(asked, self._learner)
+                    self._dirty = True  # so that it is planned with, and posted
                 case wire.TrainingRequested():
                     self._shop.queues.train(self._project.name, self._answers.count(), "asked for in Label Studio")
                 case wire.TasksDeleted() | wire.ReconcileRequested():
@@ -188,6 +212,7 @@ class Sitting:
             now=started,
             latencies=[self._clock() - received for received in waiting],
             effort=effort,
+            more=reasons_of(self._learner, contradictions),
         )
         point = Point(annotations, answers, len(posterior.groups), self._version, started)
         self._history.note(point.judged(posterior.quality))
@@ -195,3 +220,8 @@ class Sitting:
         self._agenda.ask_for_training(posterior)
         self._published_at, self._dirty = self._clock(), False
         self._pause = min(MOST_PAUSE, max(LEAST_PAUSE, PUBLISH_SHARE * (self._published_at - started)))
+
+
+def _of_people(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Without leads' decisions, which are no annotator's."""
+    return [annotation for annotation in annotations if annotation.key.desk != HOUSE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import log_odds
-from pal_backend.core.graph import Root, SimilarityGraph
+from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, spread, without_itself
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
@@ -99,7 +99,13 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
 
     By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
+    What a lead decides unites and parts the groups that people's answers found, and founds and ends no other.
     """
+    if graph.people is not None:
+        found = (graph.people.members[root] for root in founded(graph.people))
+        mostly = (Counter(map(graph.component.__getitem__, members)).most_common(1)[0][0] for members in found)
+        kept = graph.parted.union(mostly)
+        return tuple(root for root in graph.members if root in kept)
     apart: dict[Root, set[Root]] = defaultdict(set)
     for a, b in graph.cannot:
         apart[a].add(b)
@@ -252,6 +258,7 @@ def _settle(
     number = {root: k for k, root in enumerate(groups)}
     group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
     evidence = _evidence(graph, names, group, len(groups))
+    said = np.where(np.abs(evidence) > DECIDED / 2.0, 0.0, evidence)  # a decision does not tell how good answers are
     base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
     # one sample of each component that may be the first of a class nobody met
     first = np.asarray([graph.component[name] == name for name in names], bool)
@@ -272,7 +279,7 @@ def _settle(
         sharp = sharpen(sharp, power)
         own = whole(sharp, astray, novel_here)
         both = posterior(own, evidence * strength, group)
-        strength = answer_log_odds(own, both, evidence) / base if base else 1.0
+        strength = answer_log_odds(own, both, said) / base if base else 1.0
     return _Settled(groups, group, evidence, sharp, own, both, Dials(none, power, astray, strength))
 
 

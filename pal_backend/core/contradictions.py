@@ -13,7 +13,8 @@ def contradictions(graph: SimilarityGraph) -> list[Contradiction]:
     """Every conflict in the answers, oldest first.
 
     Three kinds: people differ on one pair; a "different" inside a component, reported with the weakest "same" on the
-    path that joins the two; a "same" across components kept apart, reported with the weakest "different" between them.
+    path that joins the two; a "same" across components kept apart, reported with the weakest "different" between them. On a
+    pair that a lead decided people no longer differ.
     """
     same: dict[SampleId, list[SampleId]] = defaultdict(list)
     apart: dict[tuple[Root, Root], list[Pair]] = defaultdict(list)
@@ -25,7 +26,7 @@ def contradictions(graph: SimilarityGraph) -> list[Contradiction]:
             apart[_roots(graph, pair)].append(pair)
     found = []
     for pair, edge in graph.edges.items():
-        if edge.mixed:
+        if edge.mixed and not edge.decided:
             found.append(
                 _report(graph, [pair], f"People differ on whether {pair.first} and {pair.second} are the same.")
             )

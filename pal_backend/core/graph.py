@@ -9,7 +9,9 @@ evidence for "same" between them come first, and evidence between components add
 * a single "same" also joins two components of several samples as long as no answer contradicts another; once errors
   have been seen, that takes two answers, so that one wrong "same" never merges two groups;
 * one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
-* more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set.
+* more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set;
+* what a lead decided of a pair (:attr:`Origin.DECISION`) is all that counts of that pair, the last decision if there are
+  several, and it weighs more than any number of answers on others. Error rates are those of the answers without it.
 
 Ties are broken by the order in which people gave the answers, so the graph is a function of the set.
 """
@@ -17,7 +19,7 @@ Ties are broken by the order in which people gave the answers, so the graph is a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import Turn, ascending, contract
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, SampleId, Verdict, in_time
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
 """Least log-odds of a trusted union: one answer of a person who errs at most one time in four."""
@@ -35,6 +37,8 @@ TWO_ANSWERS = 1.5
 """Between one and two: evidence of so many ordinary answers cannot come from a single one."""
 ACCEPTED_GUESS = 0.7
 """An answer that only accepts a guess shown beforehand weighs this much of one given freely."""
+DECIDED = 1000.0
+"""Log-odds of what a lead decided: more than people's answers on other pairs add up to."""
 _TIE = 1e-9
 
 Root = SampleId
@@ -46,13 +50,15 @@ class Edge(NamedTuple):
     """All answers on one pair.
 
     ``weight`` is the log-odds of "same"; ``rank`` the place in time of its first answer that is not "unsure" (of its
-    first one, while all are); ``mixed`` tells that people said both "same" and "different".
+    first one, while all are); ``mixed`` tells that people said both "same" and "different"; ``decided`` why a lead decided
+    it, None while nobody has.
     """
 
     weight: float
     rank: int
     annotations: tuple[AnnotationKey, ...]
     mixed: bool = False
+    decided: Purpose | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class SimilarityGraph:
         rates: annotator to error rate.
         established: least evidence that joins two components of several samples; 0 until errors are seen.
         since: when each sample was first joined to another, see :func:`~pal_backend.core.contraction.contract`.
+        parted: the roots of components that a lead declared to be groups of their own.
+        people: the graph without leads' decisions, None where there are none.
     """
 
     edges: Mapping[Pair, Edge]
@@ -88,14 +96,25 @@ class SimilarityGraph:
     rates: Mapping[str, float]
     established: float
     since: Mapping[SampleId, Turn]
+    parted: frozenset[Root] = frozenset()
+    people: SimilarityGraph | None = None
 
     @classmethod
     def of(cls, answers: Iterable[Answer]) -> SimilarityGraph:
         """The graph of a set of answers, in whatever order they come.
 
-        Twice round: error rates start at the prior; what the first graph overrules makes the rates of the second.
+        Twice round: error rates start at the prior; what the first graph overrules makes the rates of the second. With
+        decisions once more: they change no rate.
         """
         ordered = in_time(answers)
+        said = [answer for answer in ordered if answer.origin is not Origin.DECISION]
+        graph = cls._of_people(said)
+        if len(said) == len(ordered):
+            return graph
+        return replace(cls.under(ordered, graph.rates, graph.established), people=graph)
+
+    @classmethod
+    def _of_people(cls, ordered: Sequence[Answer]) -> SimilarityGraph:
         totals: dict[str, int] = defaultdict(int)
         for answer in ordered:
             totals[answer.annotator] += answer.verdict is not Verdict.UNSURE
@@ -114,7 +133,7 @@ class SimilarityGraph:
         edges: dict[Pair, Edge] = {}
         odds = {name: log_odds(rate) for name, rate in rates.items()}
         for rank, answer in enumerate(ordered):
-            _add(edges, answer, _weigh(answer, odds[answer.annotator]), rank)
+            _add(edges, answer, _weigh(answer, odds.get(answer.annotator, 0.0)), rank)
         return cls._resolve(edges, rates, established)
 
     @classmethod
@@ -127,16 +146,23 @@ class SimilarityGraph:
             if weight < 0.0:
                 against[ascending(component[first], component[second])] += weight
         cannot = frozenset(key for key in against if _kept_apart(key, between, against))
-        return cls(edges, component, between, dict(against), cannot, rates, established, since)
+        split = (pair for pair, edge in edges.items() if edge.decided is Purpose.SPLIT and edge.weight < 0.0)
+        roots = (ascending(component[first], component[second]) for first, second in split)
+        parted = frozenset(root for key in roots if key in cannot for root in key)
+        return cls(edges, component, between, dict(against), cannot, rates, established, since, parted)
 
     def weigh(self, answer: Answer) -> float | None:
-        """Log-odds of "same" that the answer carries, or None if its annotator is new."""
-        rate = self.rates.get(answer.annotator)
-        return None if rate is None else _weigh(answer, log_odds(rate))
+        """Log-odds of "same" that the answer carries, 0 where the pair is decided; None if its annotator is new, or it is a
+        decision: then everything has to be worked out anew.
+        """
+        edge, rate = self.edges.get(answer.pair), self.rates.get(answer.annotator)
+        if answer.origin is Origin.DECISION or rate is None:
+            return None
+        return 0.0 if edge is not None and edge.decided else _weigh(answer, log_odds(rate))
 
     def extended(self, answer: Answer) -> SimilarityGraph | None:
         """The graph with one more answer at the end, under the same error rates; None where those are no longer fit: its
-        annotator is new, or it is the first that cannot be right if all others are.
+        annotator is new, or it may be the first that cannot be right if all others are; and None for a decision.
 
         What fits what is known is told at once: "unsure", "different" between two components, and a "same" by which a
         sample that stands alone joins a component. Else components are made anew.
@@ -144,6 +170,13 @@ class SimilarityGraph:
         Args:
             answer: given later than all others.
         """
+        people = None if self.people is None else self.people.extended(answer)
+        if self.people is not None and people is None:
+            return None
+        found = self._extended(answer)
+        return None if found is None else replace(found, people=people)
+
+    def _extended(self, answer: Answer) -> SimilarityGraph | None:
         weight = self.weigh(answer)
         if weight is None:
             return None
@@ -251,6 +284,8 @@ class SimilarityGraph:
 
 
 def _weigh(answer: Answer, odds: float) -> float:
+    if answer.origin is Origin.DECISION:
+        return _SIGN[answer.verdict] * DECIDED
     return _SIGN[answer.verdict] * odds * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
 
 
@@ -262,9 +297,13 @@ def _kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roo
 def _add(edges: dict[Pair, Edge], answer: Answer, weight: float, rank: int) -> None:
     """Add a later answer to its pair's edge; a pair that people were only unsure about takes its place anew."""
     old = edges.get(answer.pair)
-    if old is None or not (old.weight or old.mixed or weight == 0.0):
+    decides = answer.origin is Origin.DECISION
+    if old is not None and (decides or old.decided) and (old.weight or old.mixed):
+        longer = old._replace(annotations=(*old.annotations, answer.annotation))
+        edges[answer.pair] = longer._replace(weight=weight, decided=answer.purpose) if decides else longer
+    elif old is None or not (old.weight or old.mixed or weight == 0.0):
         held = edges.pop(answer.pair).annotations if old else ()
-        edges[answer.pair] = Edge(weight, rank, (*held, answer.annotation))
+        edges[answer.pair] = Edge(weight, rank, (*held, answer.annotation), decided=answer.purpose if decides else None)
     else:
         mixed = old.mixed or old.weight * weight < 0.0
         edges[answer.pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), mixed)

@@ -114,7 +114,7 @@ class Grouping:
         if sample in self.numbers:
             return sample
         row = self.index.get(sample)
-        return None if row is None or not self.groups else self.groups[int(self._assigned[row])]
+        return None if row is None or not self.groups else self.groups[int(self.assigned[row])]
 
     def typical(self, group: SampleId, start: int = 0, count: int = 4) -> list[Member]:
         """Members by falling probability."""
@@ -128,10 +128,10 @@ class Grouping:
         """Those of the samples that are in the group, in their order, each once."""
         rows = (self.index.get(sample) for sample in dict.fromkeys(samples))
         found = np.asarray([row for row in rows if row is not None], np.int64)
-        return self._members(found[self._assigned[found] == self.numbers[group]])
+        return self._members(found[self.assigned[found] == self.numbers[group]])
 
     @cached_property
-    def _assigned(self) -> NDArray[np.int64]:
+    def assigned(self) -> NDArray[np.int64]:
         """Number of each row's group, int64 (N,)."""
         assigned = np.empty(len(self.order), np.int64)
         assigned[self.order] = np.repeat(np.arange(len(self.groups)), np.diff(self.starts))

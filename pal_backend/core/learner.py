@@ -23,7 +23,7 @@ from pal_backend.core.neighbours import Space
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
-from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, QuestionKind, in_time, moment
+from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
 
 class Learner:
@@ -83,6 +83,12 @@ class Learner:
             )
         return self._beliefs
 
+    @property
+    def seams(self) -> Sequence[Seam]:
+        """Where groups may have been joined wrongly, the largest stake first."""
+        _ = self.beliefs  # made with them
+        return self._seams
+
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
         self._answers = _newest(answers)
@@ -117,6 +123,14 @@ class Learner:
         if changed:
             self._spared, self._current = spared, None
         return changed
+
+    def ask_by(self, strategy: str | Strategy) -> None:
+        """Choose the next questions by another strategy; what is known and what is open stays.
+
+        Raises:
+            InputError: no strategy has that name.
+        """
+        self._strategy = named_strategy(strategy)
 
     def posterior(self) -> Posterior:
         """Beliefs as workers publish them."""
@@ -199,10 +213,11 @@ class Learner:
 
         Everything is worked out anew at fixed numbers of answers. In between each answer changes its surroundings only,
         under the error rates of that time. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
-        such number.
+        such number. A lead's decision, which may change much at once, makes a full fit too.
         """
         ordered = self._ordered
         base = checkpoint(len(ordered))
+        base = next((n for n in range(len(ordered), base, -1) if ordered[n - 1].origin is Origin.DECISION), base)
         held = len(self._folded)
         if held < base or ordered[:held] != self._folded:
             self._refit(ordered[:base])

@@ -37,6 +37,13 @@ class Outlook:
     """How many of the next questions were looked at; 0: nothing is left to ask, or nobody looked."""
     gain: float | None = None
     """Expected of one question, on average; None where nobody looked."""
+    answers: float | None = None
+    """Answers that such a question gives: 1, or its candidates on average; None in revisions of earlier releases."""
+
+    @property
+    def seconds_per_answer(self) -> float | None:
+        """Expected of a person for one answered pair, by which kinds compare."""
+        return None if self.answers is None else self.seconds / self.answers
 
     @property
     def gain_per_second(self) -> float | None:
@@ -87,9 +94,10 @@ def outlook(kind: QuestionKind, pace: Pace, candidates: int, upcoming: Sequence[
         upcoming: the next questions, best first; None where nobody looked.
     """
     sizes = [len(question.candidates) for question in upcoming or ()]
-    seconds = pace.seconds(kind, sum(sizes) / len(sizes) if sizes else candidates)
+    size = 1.0 if kind is QuestionKind.PAIR else sum(sizes) / len(sizes) if sizes else float(candidates)
+    seconds = pace.seconds(kind, size)
     gain = None if upcoming is None else sum(question.gain for question in upcoming) / max(len(upcoming), 1)
-    return Outlook(seconds, pace.timed[kind], pace.idle[kind], len(sizes), gain)
+    return Outlook(seconds, pace.timed[kind], pace.idle[kind], len(sizes), gain, size)
 
 
 class Verdict(StrEnum):

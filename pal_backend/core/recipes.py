@@ -41,6 +41,9 @@ class Shares:
     """Samples together with one of their prior neighbours."""
     cannot: float = 0.05
     """More room for answered pairs, "different" ones among them."""
+    members: int = 4
+    """Drawn of a component at a time: several where they are each other's positives in the batch, one where a batch is to
+    hold as many different components as it can."""
 
     @property
     def uniform(self) -> float:
@@ -265,7 +268,7 @@ _ALL = (
         objective="moby",
         normalised=True,
         gentle="weak",
-        shares=Shares(components=0.50, prior=0.10, cannot=0.05),
+        shares=Shares(components=0.50, prior=0.10, cannot=0.05, members=1),
         temperature=0.2,
         momentum=0.99,
         ranks=False,

@@ -38,7 +38,7 @@ from scipy.stats import beta as beta_distribution
 
 from pal_backend.core.neighbours import Space
 from pal_backend.core.quality import Accuracy
-from pal_backend.core.vocabulary import Answer, Purpose, SampleId, Verdict
+from pal_backend.core.vocabulary import Answer, Origin, Purpose, SampleId, Verdict
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -101,8 +101,10 @@ class Checks:
 
     @classmethod
     def of(cls, answers: Iterable[Answer], space: Space, beliefs: Believed) -> Checks:
-        """The checks among a set of answers. "Unsure" says nothing, and a sample unknown to the space is left out."""
-        said = [answer for answer in answers if answer.verdict is not Verdict.UNSURE]
+        """The checks among a set of answers. "Unsure" says nothing, a decision is no annotator's answer, and a sample unknown
+        to the space is left out.
+        """
+        said = [a for a in answers if a.verdict is not Verdict.UNSURE and a.origin is not Origin.DECISION]
         at = {row: place for place, row in enumerate(beliefs.answered.tolist())}
         opening: dict[SampleId, Answer] = {}
         tries: dict[SampleId, int] = {}

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 SampleId = str
 """First 16 hex digits of the SHA-256 of the sample's content."""
+HOUSE = "@house"
+"""Stands in the place of a desk in the keys of decisions; no desk can have that name."""
 
 
 class Verdict(StrEnum):
@@ -24,11 +26,13 @@ class Verdict(StrEnum):
 
 
 class Origin(StrEnum):
-    """How an answer came about: by hand, or by accepting or changing a prefilled guess."""
+    """How an answer came about: by hand, by accepting or changing a prefilled guess, or by decision."""
 
     MANUAL = "manual"
     PREDICTION = "prediction"
     PREDICTION_CHANGED = "prediction-changed"
+    DECISION = "decision"
+    """A lead decided it on a page or by a command: trusted, and no annotator's."""
 
 
 class Opinion(StrEnum):
@@ -63,6 +67,10 @@ class Purpose(StrEnum):
     """An answer that looks unlikely, asked again; its guess is never shown."""
     VERIFY = "verify"
     """A uniform sample against its predicted group, to estimate accuracy; its guess is never shown."""
+    SPLIT = "split"
+    """Decided: these two are of two groups, each a group of its own."""
+    REVIEW = "review"
+    """A lead wants it asked again; it is asked first, and its guess is never shown."""
 
 
 class Pair(NamedTuple):
@@ -193,7 +201,7 @@ class Question:
 
         On a screen a guess is one ticking of all candidates, so a single check makes the whole screen blind.
         """
-        return self.purpose is Purpose.RECHECK or bool(self.checked)
+        return self.purpose in (Purpose.RECHECK, Purpose.REVIEW) or bool(self.checked)
 
     def purpose_of(self, candidate: SampleId) -> Purpose:
         """Why this candidate is asked about."""

@@ -7,9 +7,16 @@ let stream = null;
 let due = false;
 let busy = false;
 
+function isChanged(field) {
+  if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
+  return [...field.options].some((option) => option.selected !== option.defaultSelected);
+}
+
 function isInUse(part) {
+  if (part.querySelector("input[type=checkbox]:checked")) return true;
   const focus = document.activeElement;
-  return part.contains(focus) && /^(INPUT|TEXTAREA|SELECT)$/.test(focus.tagName);
+  const fields = [...part.querySelectorAll("input, textarea, select")];
+  return fields.some((field) => field === focus || isChanged(field));
 }
 
 function keepOpen(from, to) {
@@ -41,6 +48,7 @@ async function refresh() {
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       putInPlace(page);
+      document.dispatchEvent(new Event("pal:fresh"));
       live.dataset.stamp = page.querySelector("[data-changes]").dataset.stamp;
     }
   } catch { /* the stream connects again by itself, and then says what is new */ }

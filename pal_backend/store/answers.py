@@ -190,6 +190,17 @@ class Answers:
         text = cast("str | None", self._redis.hget(self._answers, str(key)))
         return None if text is None else self._load(str(key), text)
 
+    def some(self, keys: Iterable[AnnotationKey]) -> dict[AnnotationKey, Annotation]:
+        """Those of the annotations that are kept, in one round trip.
+
+        Raises:
+            InputError: one of them is malformed; the message names its field.
+        """
+        fields = [str(key) for key in dict.fromkeys(keys)]
+        texts = cast("list[str | None]", self._redis.hmget(self._answers, fields)) if fields else []
+        found = (self._load(field, text) for field, text in zip(fields, texts, strict=True) if text is not None)
+        return {annotation.key: annotation for annotation in found}
+
     def count(self) -> int:
         """How many annotations are kept."""
         return self._redis.hlen(self._answers)

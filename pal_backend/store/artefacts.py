@@ -106,8 +106,8 @@ class Artefacts:
             finally:
                 beside.unlink(missing_ok=True)
 
-    def read(self, path: str) -> bytes:
-        """The bytes of a file.
+    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        """The bytes of a file, or those from ``start`` up to ``end``.
 
         Raises:
             NotFoundError: there is no such file.
@@ -117,7 +117,7 @@ class Artefacts:
         place = self._place(path)
         with _storage(path, self.root):
             try:
-                return bytes(self._fs.cat_file(place))
+                return bytes(self._fs.cat_file(place, start=start, end=end))
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise NotFoundError(
                     f"the artefact {path} is not there; expected it under {self.root}; check PAL_HOME and PAL_ARTEFACTS"

@@ -19,6 +19,7 @@ def effort_fields(effort: Effort) -> dict[str, Any]:
                 "idle": outlook.idle,
                 "ahead": outlook.ahead,
                 "gain": outlook.gain,
+                "answers": outlook.answers,
             }
             for kind, outlook in effort.outlooks.items()
         },
@@ -54,14 +55,16 @@ def load_effort(value: Any, place: str) -> Effort:
 
 def _outlook(record: Record) -> Outlook:
     seconds = record.number("seconds")
-    if seconds <= 0.0:
-        raise record.wrong(f"{seconds:g} seconds", "more than 0")
+    answers = record.number_or_none("answers")
+    if seconds <= 0.0 or (answers is not None and answers <= 0.0):
+        raise record.wrong(f"{seconds:g} seconds for {answers} answers", "more than 0")
     return Outlook(
         seconds=seconds,
         timed=record.whole("timed"),
         idle=record.whole("idle"),
         ahead=record.whole("ahead"),
         gain=record.number_or_none("gain"),
+        answers=answers,
     )
 
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 WINDOW_S = 60
 MOST_TRIES = 10
-"""Attempts within a window; behind a proxy that hides addresses all people share them."""
+"""Attempts within a window; behind a proxy that is not named in ``PAL_TRUSTED_PROXIES`` all people share them."""
 
 
 class Logins:
@@ -31,5 +31,10 @@ class Logins:
         return tries <= MOST_TRIES
 
     def forget(self, client: str) -> None:
-        """Somebody at that address came in."""
-        self._redis.delete(f"pal:logins:{client[:100]}")
+        """Somebody at that address came in: this attempt does not count. The failed ones do, or whoever has a way in of
+        their own could go on guessing another's."""
+        key = f"pal:logins:{client[:100]}"
+        with self._redis.pipeline() as pipe:
+            pipe.set(key, 1, ex=WINDOW_S, nx=True)
+            pipe.decr(key)
+            pipe.execute()

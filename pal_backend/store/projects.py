@@ -1,8 +1,8 @@
 """Projects and their desks.
 
 Keys:
-    ``pal:projects`` set of project names; ``pal:{p}:config`` JSON of :class:`Project`. Written by ``pal init``; also kept
-    as the artefact ``projects/<p>/project.json``, which is read when Redis was lost.
+    ``pal:projects`` set of project names; ``pal:{p}:config`` JSON of :class:`Project`. Written by ``pal init`` and by
+    whoever pauses or changes it; also kept as the artefact ``projects/<p>/project.json``, which is read when Redis was lost.
     ``pal:pending`` hash of backends connected by hand at the bare URL: Label Studio's project to its host name; a field
     goes when somebody adopts it.
 """
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import cast
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import WatchError
 
 from pal_backend.core.choice import Choice
 from pal_backend.core.vocabulary import Medium, Opinion, QuestionKind
@@ -86,9 +88,20 @@ class Project:
     """That the backbone was named by `pal init`; see :meth:`pal_backend.choosing.Operator.seal`."""
     question_text: str = QUESTION_TEXT
     medium: Medium = Medium.IMAGE
+    open_questions: int = 0
+    """Least number of open questions on a desk; 0: as ``PAL_OPEN_QUESTIONS`` says."""
+    paused_at: float = 0.0
+    """Since when no new questions are asked, in seconds since 1970; 0: they are."""
+    recipe_by: str = ""
+    """Who chose the recipe, where that was not `pal init`."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no new questions are asked."""
+        return self.paused_at > 0
 
     @property
     def choice(self) -> Choice:
@@ -184,6 +197,28 @@ class Projects:
         if pipe is None:
             own.execute()
 
+    def change(self, name: str, change: Callable[[Project], Project]) -> Project:
+        """Change what is kept about a project; what others change at the same time stays.
+
+        Args:
+            name: of the project.
+            change: from the project as it is to what it shall be; may be called again.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._redis.pipeline() as pipe:
+            while True:
+                pipe.watch(f"pal:{check_name(name)}:config")  # type: ignore[no-untyped-call]
+                changed = change(self.get(name))
+                pipe.multi()
+                self.save(changed, pipe)
+                try:
+                    pipe.execute()
+                except WatchError:
+                    continue
+                return changed
+
     def note_pending(self, url_project: str, hostname: str, pipe: Pipeline | None = None) -> None:
         """Remember that a Label Studio project connected at the bare URL; beyond 100 of them nothing is remembered."""
         if self._redis.hlen("pal:pending") < PENDING_LIMIT:
@@ -235,4 +270,7 @@ def _load(record: Record, name: str) -> Project:
         seal=record.text("seal", ""),
         question_text=record.text("question_text", QUESTION_TEXT),
         medium=record.as_choice(record.value.get("medium", Medium.IMAGE), Medium),
+        open_questions=record.whole("open_questions", 0),
+        paused_at=record.number("paused_at", 0.0),
+        recipe_by=record.text("recipe_by", ""),
     )

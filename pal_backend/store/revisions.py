@@ -6,13 +6,13 @@ Keys:
     ``pal:{p}:latencies`` list of seconds from webhook to revision, newest first, at most 1000.
 
 Artefacts, under ``projects/<p>/revisions/``: a folder for each number (``revision.json``, ``posterior.safetensors``,
-``grouping.safetensors``), written whole; then the key; then ``CURRENT``, which is read when Redis was lost. The last three are kept.
+``grouping.safetensors``, and those of ``store/reasons.py``), written whole; then the key; then ``CURRENT``, which is read when Redis was lost. The last three are kept.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from threading import Lock
 from typing import Any, TypeVar, cast
@@ -120,6 +120,7 @@ class Revisions:
         latencies: Sequence[float] = (),
         cursor: str = "0-0",
         effort: Effort | None = None,
+        more: Mapping[str, bytes] | None = None,
     ) -> Revision:
         """Publish a posterior: readers see it, whole, or the one before.
 
@@ -133,6 +134,7 @@ class Revisions:
             latencies: seconds from each webhook folded in until now.
             cursor: last event folded in.
             effort: what answering costs people, if it was looked at.
+            more: further files, by name.
 
         Raises:
             ConflictError: a later lease has published already, or Redis was lost since this one was given; nothing changed.
@@ -157,6 +159,7 @@ class Revisions:
             "revision.json": text.encode(),
             "posterior.safetensors": safetensors.numpy.save(posterior.arrays()),
             "grouping.safetensors": safetensors.numpy.save(Grouping.of(posterior).arrays()),
+            **(more or {}),
         }
         self._artefacts.write_folder(f"{self._folder}/{revision.number}", files)
         self._commit(revision, text, lease, latencies)

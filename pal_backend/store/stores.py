@@ -9,12 +9,15 @@ from pal_backend.store.answers import Answers
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.asked import Asked
 from pal_backend.store.connection import SOCKET_TIMEOUT_S, connect
+from pal_backend.store.decisions import Decisions
 from pal_backend.store.events import Events
 from pal_backend.store.history import History
 from pal_backend.store.logins import Logins
+from pal_backend.store.maps import Maps
 from pal_backend.store.names import Names
 from pal_backend.store.projects import Projects, check_name
 from pal_backend.store.questions import Questions
+from pal_backend.store.reasons import Reasons
 from pal_backend.store.reports import Reports
 from pal_backend.store.revisions import Revisions
 from pal_backend.store.sittings import Sittings
@@ -32,6 +35,7 @@ class Stores:
         self.projects = Projects(redis, artefacts)
         self.logins = Logins(redis)
         self._revisions: dict[str, Revisions] = {}
+        self._reasons: dict[str, Reasons] = {}
 
     @classmethod
     def open(cls, settings: Settings, *, timeout_s: float = SOCKET_TIMEOUT_S) -> Stores:
@@ -81,6 +85,15 @@ class Stores:
             found = self._revisions.setdefault(project, Revisions(self.redis, self.artefacts, check_name(project)))
         return found
 
+    def reasons(self, project: str) -> Reasons:
+        """Why samples of a project are where they are; one object for each, like :meth:`revisions`."""
+        found = self._reasons.get(project)
+        return found or self._reasons.setdefault(project, Reasons(self.artefacts, check_name(project)))
+
+    def decisions(self, project: str) -> Decisions:
+        """What leads decided by hand."""
+        return Decisions(self.redis, self.artefacts, check_name(project))
+
     def history(self, project: str) -> History:
         """How a project came along."""
         return History(self.redis, check_name(project))
@@ -88,6 +101,10 @@ class Stores:
     def names(self, project: str) -> Names:
         """What people call the groups of a project."""
         return Names(self.redis, self.artefacts, check_name(project))
+
+    def maps(self, project: str) -> Maps:
+        """Where the samples of a project's versions lie on a plane."""
+        return Maps(self.redis, self.artefacts, check_name(project))
 
     def reports(self, project: str) -> Reports:
         """What the doctor found last about a project."""

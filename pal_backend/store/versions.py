@@ -7,7 +7,7 @@ Keys:
 
 Artefacts, under ``projects/<p>/versions/``: a folder for each id (``version.json``, ``samples.json`` ids in the order of
 the rows, ``features.safetensors``, ``weights.safetensors``, ``answers.jsonl``), written whole and never changed but for a
-``refused.json`` added later; ``CURRENT``, replaced after the key, is read when Redis was lost. All versions are kept.
+``refused.json`` and a map (:mod:`pal_backend.store.maps`) added later; ``CURRENT``, replaced after the key, is read when Redis was lost. All versions are kept.
 The neighbour graph is not: it follows from the features.
 """
 

@@ -36,7 +36,8 @@ def test_an_outlook_is_the_mean_of_the_next_questions() -> None:
     found = outlook(SCREEN, pace, 8, screens)
     assert (found.gain, found.seconds, found.ahead) == (4.0, 10.0, 2)
     assert found.gain_per_second == 0.4
-    assert outlook(SCREEN, pace, 8, None) == Outlook(12.0, 0)
+    assert found.seconds_per_answer == 10.0 / 6 and outlook(PAIR, pace, 8, []).seconds_per_answer == 4.0
+    assert outlook(SCREEN, pace, 8, None) == Outlook(12.0, 0, answers=8.0)
     assert outlook(PAIR, pace, 8, []).gain_per_second == 0.0
 
 

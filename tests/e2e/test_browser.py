@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+from label_config import render
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.store.projects import Desk
 from tests.browser import signed_in
@@ -76,6 +77,18 @@ def keep_picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / name)
 
 
+def see_that_the_anchor_stays(page: Page) -> None:
+    """Candidates have one size, at twice the pixels shown; in a low window the anchor is in view beside the last of them."""
+    sizes = "all => all.map(image => [image.naturalWidth, image.naturalHeight, image.width, image.height])"
+    found = page.eval_on_selector_all(".pal-candidates img", sizes)
+    side = render.THUMBNAIL_PIXELS
+    assert found and all(size == [2 * side, 2 * side, side, side] for size in found)
+    page.set_viewport_size({"width": 1280, "height": 420})
+    page.locator(".pal-candidates img").last.scroll_into_view_if_needed()
+    expect(page.locator(".pal-anchor")).to_be_in_viewport(ratio=0.9)
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
 def test_a_person_answers_and_the_next_question_follows(stack: Stack, desk: Desk, browser: Browser) -> None:
     """Pressing 1 and Submit in the label stream makes an answer, a revision and another question."""
     page = open_stream(browser, stack, desk, stack.label_studio.email)
@@ -120,9 +133,12 @@ def test_a_person_ticks_a_screen(stack: Stack, desk: Desk, browser: Browser) -> 
     stack.until(lambda: stack.posted(screens) >= 5, "screens stand in Label Studio")
     known = {annotation.key for annotation in stack.stores.answers(stack.project).all()}
     page = open_stream(browser, stack, screens, stack.label_studio.email, pictures=4)
+    page.wait_for_function("() => [...document.querySelectorAll('.pal-candidates img')].every(i => i.naturalWidth)")
     keep_picture(page, "label-stream-screen.png")
+    see_that_the_anchor_stays(page)
 
     page.keyboard.press("1")
+    expect(page.locator(".pal-candidates input:checked")).to_have_count(1)
     submit(page)
 
     (annotation,) = stack.until(

@@ -148,7 +148,7 @@ def test_a_revision_from_before_there_were_checks_is_read(site: Site) -> None:
 
 
 EFFORT = Effort(
-    {QuestionKind.PAIR: Outlook(4.5, 30, 2, 8, 0.75), QuestionKind.SCREEN: Outlook(12.0, 0)},
+    {QuestionKind.PAIR: Outlook(4.5, 30, 2, 8, 0.75, 1.0), QuestionKind.SCREEN: Outlook(12.0, 0)},
     (Person("7", 40, 0.04, {QuestionKind.PAIR: 4.25}), Person("", 1, None)),
     0.25,
 )

@@ -13,7 +13,7 @@ from pal_backend import wire
 from pal_backend.core.learner import Learner
 from pal_backend.core.quality import Quality
 from pal_backend.core.solver_space import space_with
-from pal_backend.core.vocabulary import AnnotationKey, Opinion, Purpose, QuestionKind, Verdict
+from pal_backend.core.vocabulary import AnnotationKey, Opinion, Purpose, Question, QuestionKind, Verdict
 from pal_backend.credentials import Credentials
 from pal_backend.errors import ConflictError
 from pal_backend.queues import Queues
@@ -75,6 +75,38 @@ def test_answers_become_a_revision_and_new_questions(shop: Workshop, house: Hous
     assert len(fresh) == 10
     assert not fresh & {posted.id for posted in asked}
     assert len(house.stores.revisions(NAME).latencies()) == 10
+
+
+def test_a_paused_project_asks_nothing_and_goes_on_learning(shop: Workshop, house: House) -> None:
+    """Answers to open questions are folded in, none comes in their place until somebody goes on."""
+    sit(shop)
+    house.stores.projects.change(NAME, lambda project: replace(project, paused_at=1.0))
+    for posted in house.questions()[:4]:
+        house.send(wire.Submitted((house.submission(posted),)), at=time.time())
+    assert sit(shop) == 4
+    revision = house.stores.revisions(NAME).current()
+    assert revision is not None and revision.answers == 4
+    assert len(house.questions()) == 6
+    house.stores.projects.change(NAME, lambda project: replace(project, paused_at=0.0))
+    sit(shop)
+    assert len(house.questions()) == 10
+
+
+def test_a_sitting_follows_its_project(shop: Workshop, house: House) -> None:
+    """Strategy and number of open questions are changed while it runs; it asks by them at once."""
+    first: list[Question] = []
+
+    def change() -> bool:
+        if not first and len(house.questions()) == 10:
+            first.extend(posted.question for posted in house.questions())
+            house.stores.projects.change(NAME, lambda p: replace(p, strategy="random", open_questions=16))
+        return False
+
+    sit(shop, change)
+    version = house.stores.versions(NAME).load("v0000")
+    learner = Learner(space_with(Opinion.KERNEL)(version.sample_ids, version.features), strategy="random")
+    expected = learner.ask(6, open_questions=first)
+    assert {question.id for question in expected} == {posted.id for posted in house.questions()} - {q.id for q in first}
 
 
 def test_questions_follow_the_pretext_losses_of_the_version(shop: Workshop, house: House) -> None:

@@ -32,11 +32,14 @@ LOOKED, KEPT = 16, 8
 
 
 class Seam(NamedTuple):
-    """Two sides of one group: rows of the smaller, rows of the larger, P(they are two groups) times the samples of the smaller."""
+    """Two sides of one group: rows of the smaller, rows of the larger, P(they are two groups) times the samples of the
+    smaller, and P(they are two groups) itself.
+    """
 
     small: Ints
     large: Ints
     stake: float
+    two: float
 
 
 def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
@@ -77,7 +80,8 @@ def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut
     for cut, gone in zip(found, samples.tolist(), strict=True):
         sides = answered[cut.side], answered[cut.rest]
         small, large = sides if len(cut.side) <= len(cut.rest) else sides[::-1]
-        out.append(Seam(small, large, cut.two * min(gone, max(float(beliefs.sizes[cut.group]) - gone, 0.0))))
+        stake = cut.two * min(gone, max(float(beliefs.sizes[cut.group]) - gone, 0.0))
+        out.append(Seam(small, large, stake, cut.two))
     return out
 
 

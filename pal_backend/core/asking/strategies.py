@@ -26,6 +26,7 @@ from pal_backend.core import plugged
 from pal_backend.core.asking.checked import Strategy, checked
 from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.k_centre import k_centre
+from pal_backend.core.asking.names import GROUP, known
 from pal_backend.core.asking.pal_anchor import pal_anchor
 from pal_backend.core.asking.pt4al import pt4al, pt4al_easiest
 from pal_backend.core.asking.random_pairs import random_pairs
@@ -33,8 +34,6 @@ from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.asking.uncertainty import uncertainty
 from pal_backend.errors import ConfigError, PalError
 
-GROUP = "pal_backend.strategies"
-"""Entry points of this group are strategies."""
 SIGNATURE = "(state, rng) -> Candidates"
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
@@ -81,11 +80,6 @@ def strategy(which: str | Strategy) -> Strategy:
         return checked(name, function(state, rng), state)
 
     return ask
-
-
-def known() -> list[str]:
-    """Names of all strategies, sorted; nothing is imported for it."""
-    return sorted({*STRATEGIES, *plugged.names(GROUP)})
 
 
 def descriptions() -> list[Description]:

@@ -19,8 +19,6 @@ from pal_backend.core.learning.graph import Ints, TrainingGraph
 from pal_backend.core.recipes import DEFAULT, Shares
 
 UNIFORM = Shares(0.0, 0.0, 0.0)
-MEMBERS = 4
-"""Drawn of a component at a time."""
 LARGEST = 0.10
 """A component's members make up at most so much of a batch on average."""
 
@@ -36,9 +34,10 @@ class Composition:
     anchors: int
     """Samples, uniformly and with replacement, each with one of its prior neighbours."""
     components: int
-    """Components, by the root of their size and with replacement, each with :data:`MEMBERS` of its members."""
+    """Components, by the root of their size and with replacement, each with ``members`` of its members."""
     answered: int
     """Different answered pairs, uniformly."""
+    members: int
 
 
 class Batch(NamedTuple):
@@ -61,10 +60,10 @@ def compose(graph: TrainingGraph, size: int, shares: Shares) -> tuple[Compositio
     while True:
         answered = -(-pairs // count)
         left = min(int(size * shares.components), room - 2 * answered)
-        components = left // MEMBERS if (graph.sizes > 1).any() else 0
-        uniform = size - 2 * anchors - 2 * answered - MEMBERS * components
+        components = left // shares.members if (graph.sizes > 1).any() else 0
+        uniform = size - 2 * anchors - 2 * answered - shares.members * components
         if count * uniform >= graph.size or uniform >= graph.size:
-            return Composition(size, uniform, anchors, components, answered), count
+            return Composition(size, uniform, anchors, components, answered, shares.members), count
         count = max(count + 1, -(-graph.size // uniform))
 
 
@@ -96,7 +95,7 @@ def component_chances(graph: TrainingGraph, composition: Composition) -> NDArray
     single samples, and no more than fills :data:`LARGEST` of a batch; what is cut off takes none.
     """
     roots = np.sqrt(np.where(graph.sizes > 1, graph.sizes, 0))
-    most = LARGEST * composition.size / (MEMBERS * max(1, composition.components))
+    most = LARGEST * composition.size / (composition.members * max(1, composition.components))
     return np.asarray(np.minimum(roots / max(float(roots.sum()), 1e-12), most))
 
 
@@ -107,7 +106,7 @@ def _members(graph: TrainingGraph, composition: Composition, rng: np.random.Gene
     each = component_chances(graph, composition)
     drawn = rng.choice(len(each) + 1, composition.components, p=[*each, max(0.0, 1.0 - each.sum())])
     rows = [graph.members[c] for c in drawn.tolist() if c < len(each)]
-    parts = [rng.choice(members, min(MEMBERS, len(members)), replace=False) for members in rows]
+    parts = [rng.choice(members, min(composition.members, len(members)), replace=False) for members in rows]
     return np.concatenate([np.empty(0, np.int64), *parts])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from pal_backend.core.learning.batches import MEMBERS, Composition, component_chances
+from pal_backend.core.learning.batches import Composition, component_chances
 from pal_backend.core.learning.graph import Ints, TrainingGraph, found, pair_keys
 
 Floats = NDArray[np.float64]
@@ -65,12 +65,12 @@ def _anchored(
 def _components(
     graph: TrainingGraph, nodes: Ints, ends: tuple[Ints, Ints], composition: Composition
 ) -> tuple[Floats, Floats]:
-    """A draw holds up to ``MEMBERS`` members of one component."""
+    """A draw holds up to ``composition.members`` members of one component."""
     (i, j), draws = ends, composition.components
     if not draws:
         return np.ones(len(nodes)), np.ones(len(i))
     sizes = np.maximum(graph.sizes, 1)
-    taken = np.minimum(MEMBERS, sizes)
+    taken = np.minimum(composition.members, sizes)
     drawn = component_chances(graph, composition)
     one = np.append(drawn * taken / sizes, 0.0)  # the last is that of samples in no component, number -1
     two = np.append(drawn * taken * (taken - 1) / np.maximum(sizes * (sizes - 1), 1), 0.0)

@@ -80,3 +80,14 @@ def test_without_answers_and_neighbours_batches_are_uniform() -> None:
     """Nothing guides them, and none of their room is lost."""
     batches = list(epoch(graph_of(100, [], []), 25, np.random.default_rng(0)))
     assert [(len(b.nodes), b.uniform) for b in batches] == [(25, 25)] * 4
+
+
+def test_one_member_a_draw_brings_more_components_into_a_batch() -> None:
+    """Of twelve components as many samples come, but hardly two of the same one."""
+    graph = graph_of(120, [], [], components={n: n // 10 for n in range(120)})
+    found = {}
+    for members in (1, 4):
+        batches = list(epoch(graph, 24, np.random.default_rng(3), Shares(0.5, 0.0, 0.0, members)))
+        guided = [graph.components[batch.nodes[batch.uniform :]] for batch in batches]
+        found[members] = np.mean([len(np.unique(part)) for part in guided])
+    assert found[1] > 2 * found[4]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,13 +25,14 @@ def all_pairs(graph: TrainingGraph, composition: Composition) -> np.ndarray:
     return matrix
 
 
-def test_chances_are_the_frequencies_of_many_batches() -> None:
+@pytest.mark.parametrize(("shares", "epochs"), [(SHARES, 800), (replace(SHARES, members=1), 200)])
+def test_chances_are_the_frequencies_of_many_batches(shares: Shares, epochs: int) -> None:
     """Every sample and every pair of a graph with all kinds of relations comes as often as stated."""
     graph, rng = full_graph(), np.random.default_rng(0)
     seen, expected, batches = np.zeros((60, 60)), np.zeros((60, 60)), 0
     known: dict[Composition, np.ndarray] = {}
-    for _ in range(800):
-        for batch in epoch(graph, 24, rng, SHARES):
+    for _ in range(epochs):
+        for batch in epoch(graph, 24, rng, shares):
             seen[np.ix_(batch.nodes, batch.nodes)] += 1
             if batch.composition not in known:
                 known[batch.composition] = all_pairs(graph, batch.composition)
@@ -39,7 +42,8 @@ def test_chances_are_the_frequencies_of_many_batches() -> None:
     sigmas = (seen - expected) / np.sqrt(batches * p * (1 - p))
     upper = np.triu_indices(60)
     assert np.abs(sigmas[upper]).max() < 4.5
-    assert np.std(sigmas[upper]) == pytest.approx(1.0, abs=0.12)
+    # Uniform parts of an epoch do not overlap, so that frequencies stray less the more of a batch they make up.
+    assert 0.8 < np.std(sigmas[upper]) < 1.12
 
 
 def test_uniform_batches_have_the_textbook_chances() -> None:

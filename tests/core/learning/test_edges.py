@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,27 @@ def test_entries_are_the_dense_matrix_property(size: int, count: int, seed: int,
     rows, columns, values = pairs(torch.tensor(i), torch.tensor(j), torch.tensor(g), size)
     np.testing.assert_array_equal(np.array([rows, columns]).reshape(2, -1), np.nonzero(folded))
     np.testing.assert_array_equal(values, folded[np.nonzero(folded)])
+
+
+@pytest.mark.parametrize("change", ["none", "weights", "zero", "turned", "order", "twice", "diagonal"])
+def test_edges_of_views_alone_are_told_without_sorting_as_with_it(change: str) -> None:
+    """A list that is in order and mirrored, as views give it, and lists that only look like one."""
+    i, j, g = torch.arange(5), torch.arange(5) + 5, torch.ones(10)
+    if change == "weights":
+        g = torch.arange(1.0, 11.0)
+    elif change == "zero":
+        g[2], g[7] = 3.0, -3.0
+    elif change == "turned":
+        i, j = j, i
+    elif change == "order":
+        i = i.flip(0)
+    elif change == "twice":
+        i, j = torch.tensor([0, 1, 1, 2, 3]), torch.tensor([5, 6, 6, 7, 8])
+    elif change == "diagonal":
+        j = i
+    i, j = torch.cat([i, j]), torch.cat([j, i])
+    expected = entries(torch.minimum(i, j), torch.maximum(i, j), g, 10)
+    assert [part.tolist() for part in pairs(i, j, g, 10)] == [part.tolist() for part in expected]
 
 
 def test_a_sum_over_no_positive_entry_is_nothing() -> None:

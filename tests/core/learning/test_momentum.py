@@ -107,7 +107,7 @@ def test_no_label_of_a_sample_outside_the_groups_is_read() -> None:
     of = labelled(20)
     run, beside = begun(of, dataclasses.replace(QUICK, batch=28))
     an_epoch(run)
-    batch = Batch(np.arange(20, 48), 28, Composition(28, 28, 0, 0, 0))
+    batch = Batch(np.arange(20, 48), 28, Composition(28, 28, 0, 0, 0, 1))
     seen = torch.rand(56, 1, 12, 12)
     features = run.model.features(seen)
     found = beside.beside(seen, features, run.model.projector(features), batch, of)
