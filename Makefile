@@ -16,11 +16,12 @@ demo_options = $(if $(ANSWERS),--answers $(ANSWERS)) $(if $(IMAGES),--images '$(
 	$(if $(PAL_HOME),--home '$(PAL_HOME)') $(if $(PORT),--port $(PORT)) \
 	$(if $(LABEL_STUDIO_PORT),--label-studio-port $(LABEL_STUDIO_PORT)) $(if $(REDIS_PORT),--redis-port $(REDIS_PORT))
 
-.PHONY: help demo environments test lint format check clean
+.PHONY: help demo environments docs test lint format check clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
 	@echo '  make test | lint | check      the tests; format, types and import contracts; both'
+	@echo '  make docs                     the docs as a site, in site/; a warning is an error'
 	@echo '  make clean                    remove the environments and caches (never .pal)'
 
 demo: environments
@@ -57,6 +58,14 @@ test: environments .venv/.ready-test
 	.venv/bin/python -m pytest -q -n 2 -m 'not e2e'
 	.venv/bin/python -m pytest -q -m e2e
 
+.venv/.ready-docs: .venv/.ready docs/requirements.lock
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-compile --no-deps -r docs/requirements.lock
+	@touch $@
+
+# Without the variable the theme announces at every start when its upkeep ends (May 2027).
+docs: .venv/.ready-docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+
 lint: .venv/.ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -70,4 +79,4 @@ format: .venv/.ready
 check: lint test
 
 clean:
-	rm -rf .venv .venv-label-studio build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-label-studio build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

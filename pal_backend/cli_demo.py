@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from pal_backend.cli_options import AsJson
+
 
 def demo(
     *,
@@ -78,6 +80,7 @@ def password(
     who: Annotated[Who, typer.Argument(help="lead (sees and acts) or viewer (sees).")] = Who.LEAD,
     *,
     remove: Annotated[bool, typer.Option("--remove", help="Make none: nobody comes in by this role.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a new password for the team's pages and print it, this once; the old one and its sessions end at once.
 
@@ -87,7 +90,10 @@ def password(
     from pal_backend.team import change_password
 
     made = change_password(Settings.from_env(), str(who), remove=remove)
-    print(made if made is not None else f"no {who} comes in any more")
+    if as_json:
+        print(json.dumps({"role": str(who), "password": made}))
+    else:
+        print(made if made is not None else f"no {who} comes in any more")
 
 
 COMMANDS = (demo, serve, password)

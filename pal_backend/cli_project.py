@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pal_backend import cli_completion
+from pal_backend.cli_options import AsJson, ProjectName
 from pal_backend.core.vocabulary import Medium, Opinion
 from pal_backend.errors import InputError
 
@@ -30,7 +33,13 @@ class Kind(StrEnum):
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="Short name of the project: lower-case letters, digits, hyphens.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Short name of the project: lower-case letters, digits, hyphens.",
+            autocompletion=cli_completion.projects,
+        ),
+    ],
     *,
     images: Annotated[Path | None, typer.Option(help="Folder of images; the same as --pool FOLDER.")] = None,
     pool: Annotated[
@@ -66,19 +75,33 @@ def init(
         typer.Option(help="Second opinion: a classifier on the features, or on the exact solver's embedding."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same questions.")] = None,
-    recipe: Annotated[str | None, typer.Option(metavar="NAME", help="How it is trained; docs/backbones.md.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How it is trained; `pal recipes` lists the ways.",
+            autocompletion=cli_completion.recipes,
+        ),
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one. "
             "Of texts: tfidf, features:FILE.npy, package.module:function, or an installed one.",
+            autocompletion=cli_completion.backbones,
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="The backbone's weights.")] = None,
     tuning: Annotated[
-        str | None, typer.Option(metavar="HOW", help="What learns of the backbone: full, head or frozen.")
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="What learns of the backbone: full, head or frozen.",
+            autocompletion=cli_completion.tunings,
+        ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
 
@@ -131,7 +154,12 @@ def init(
         console.print("· no worker runs yet: start one with `python -m worker`", markup=False)
     console.print(f"· {way_in(settings)}", markup=False)
     console.print("· open this page and press Label All Tasks:", markup=False)
-    print(f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data")
+    place = f"{settings.label_studio_url}/projects/{joined.desk.project_id}/data"
+    if as_json:
+        about = {"project": name, "desk": joined.desk.name, "label_studio_project": joined.desk.project_id}
+        print(json.dumps({**about, "label_here": place}))
+    else:
+        print(place)
 
 
 def _where(images: Path | None, pool: str | None) -> str | None:
@@ -200,21 +228,18 @@ def _learning(
 
 
 def sync(
-    name: Annotated[
-        str, typer.Argument(metavar="[PROJECT]", help="Project; may be left out when there is only one.")
-    ] = "",
+    name: ProjectName = "",
     *,
     accept_deletions: Annotated[
         bool, typer.Option("--accept-deletions", help="Annotations that vanished all at once were deleted on purpose.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="They were lost: our answers stand.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare with Label Studio now, and put back what Redis lost.
 
     Example:  pal sync --accept-deletions
     """
-    import json
     import time
 
     from pal_backend import recovery
@@ -259,7 +284,7 @@ def _show_sync(counts: dict[str, object]) -> None:
             print(f"{counts.get(field, 0):6} {text}")
 
 
-def rotate_media() -> None:
+def rotate_media(*, as_json: AsJson = False) -> None:
     """Make a new key for the pictures' URLs; links handed out before stop working, open questions get new ones.
 
     Stop `pal serve` and the workers first, and start them again afterwards. Example:  pal rotate-media
@@ -277,7 +302,10 @@ def rotate_media() -> None:
     label_studio = LabelStudio(settings.label_studio_url, token)
     label_studio.whoami()  # a wrong token must not cost the old key
     done = rotate(settings, Stores.open(settings), label_studio, lambda text: console.print(f"· {text}", markup=False))
-    print(f"{done} open questions have new links; start `pal serve` and the workers again")
+    if as_json:
+        print(json.dumps({"questions": done}))
+    else:
+        print(f"{done} open questions have new links; start `pal serve` and the workers again")
 
 
 COMMANDS = (init, sync, rotate_media)

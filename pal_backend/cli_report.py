@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pal_backend import cli_completion
+from pal_backend.cli_options import AsJson, ProjectName
 from pal_backend.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ SHOWN = 5
 UNWELL = 1
 PAUSED = "no new questions are asked; open ones can be answered"
 
-Name = Annotated[str, typer.Argument(metavar="[PROJECT]", help="Project; may be left out when there is only one.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = ProjectName
 
 
 class Format(StrEnum):
@@ -91,6 +92,7 @@ def export(
     *,
     form: Annotated[Format, typer.Option("--format", help="csv or jsonl.")] = Format.CSV,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: PROJECT-groups.csv here.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the group of every image, with a confidence.
 
@@ -104,11 +106,16 @@ def export(
     project = only_project(stores, name)
     place = out or Path(f"{project}-groups.{form}")
     rows = exporting.export(stores, project, str(form), place)
-    print(f"{rows} rows in {place}")
+    print(json.dumps({"project": project, "rows": rows, "file": str(place)}) if as_json else f"{rows} rows in {place}")
 
 
 def doctor(
-    name: Annotated[str, typer.Argument(metavar="[PROJECT]", help="Project; all of them when left out.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PROJECT]", help="Project; all of them when left out.", autocompletion=cli_completion.projects
+        ),
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pal_backend.cli_bars import bars, loss_of, told
-from pal_backend.cli_options import BackboneSpec, Device, RecipeName, Side, TuningName, WeightsFile
+from pal_backend.cli_options import AsJson, BackboneSpec, Device, RecipeName, Side, TuningName, WeightsFile
 from pal_backend.core.vocabulary import Opinion
 from pal_backend.errors import InputError
 
@@ -75,7 +75,7 @@ def simulate(
     seconds_per_screen: Annotated[
         float | None, typer.Option(help="For a full screen. Assumed when left out: 4, and 1 for each candidate.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the code that serves Label Studio with a simulated annotator.
 

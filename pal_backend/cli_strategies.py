@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from pal_backend.cli_options import AsJson
 
 if TYPE_CHECKING:
     from pal_backend.core.asking.strategies import Description
 
 
-def strategies(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def strategies(*, as_json: AsJson = False) -> None:
     """List the ways of choosing questions: ours, and those that installed packages register, with their papers.
 
     Example:  pal strategies --json

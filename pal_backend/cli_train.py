@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pal_backend.cli_bars import bars, loss_of, told
+from pal_backend.cli_completion import projects
 from pal_backend.cli_options import AsJson, BackboneSpec, Device, RecipeName, Side, TuningName, WeightsFile
 from pal_backend.errors import InputError
 
@@ -108,7 +109,12 @@ def train(
 
 def evaluate(
     target: Annotated[
-        str, typer.Argument(metavar="VERSION|PROJECT", help="The folder of a version, or the name of a project.")
+        str,
+        typer.Argument(
+            metavar="VERSION|PROJECT",
+            help="The folder of a version, or the name of a project.",
+            autocompletion=projects,
+        ),
     ],
     *,
     images: Annotated[

@@ -52,7 +52,10 @@ class Wanted:
         choice: recipe, backbone, weights, tuning.
         answers: a file of answers, one annotation a line; None for none.
         simulated: make so many answers from class folders; 0 for none.
-        epochs, batch, seed, device: of the training.
+        epochs: of the training.
+        batch: images in one.
+        seed: of the training.
+        device: "auto", "cpu" or "cuda".
         side: of the images the network sees, in pixels.
         processes: that train together; 0 is one for each CUDA device, and one without.
     """

@@ -172,8 +172,9 @@ def simulate(
             point tells the true number.
         open_questions: questions open at once of a kind; the annotator takes the most informative, as Label Studio
             serves them.
-        seconds_per_pair, seconds_per_screen: a person's time, for :attr:`Point.seconds`; assumed
+        seconds_per_pair: a person's time, for :attr:`Point.seconds`; assumed
             (:func:`~pal_backend.core.effort.typical_seconds`) where not given.
+        seconds_per_screen: the same for a full screen.
         progress: called with (answers so far, answers).
         retraining: trains new features as answers come, on the images whose features these are.
         ids: of the samples; made up where not given.

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pal_backend import errors
-from pal_backend.cli import app
+from pal_backend.cli import EXIT_CODES, app
 from pal_backend.core.recipes import RECIPES
 from pal_backend.metrics import Metrics
 from pal_backend.settings import VARIABLES, Settings
@@ -18,9 +18,11 @@ from pal_backend.settings import VARIABLES, Settings
 ROOT = Path(__file__).resolve().parent.parent
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+COMMAND_LINE = (ROOT / "docs/command-line.md").read_text()
+FAQ = (ROOT / "docs/faq.md").read_text()
 METHODS = (ROOT / "docs/methods.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md", ROOT / "README.md"]
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -51,6 +53,27 @@ def test_every_error_is_described() -> None:
     """The table of errors has each of them, with its HTTP status and exit code."""
     described = {name.strip("`"): (int(status), int(code)) for name, _, status, code in rows(OPERATIONS, "Errors")}
     assert described == {leaf.__name__: (leaf.status, leaf.exit_code) for leaf in leaves()}
+
+
+def test_every_exit_code_is_described() -> None:
+    """The command line's table has each code that its help tells, in the same words."""
+    described = [(code, means) for code, means, _ in rows(COMMAND_LINE, "Exit codes")]
+    told = dict(re.match(r"(\d+) (.*)", part).groups() for part in EXIT_CODES.partition(": ")[2].split(" · "))  # type: ignore[union-attr]
+    assert [code for code, _ in described] == list(told)
+    assert [code for code, means in described if not means.startswith(told[code])] == []
+
+
+def test_what_the_faq_points_to_is_there() -> None:
+    """Fifteen complaints, each with a way to look; checks of `pal doctor`, rows of `pal status` and tests exist."""
+    complaints = re.split(r"^### ", FAQ.partition("## Also asked")[0], flags=re.MULTILINE)[1:]
+    assert len(complaints) == 15
+    assert [each.splitlines()[0] for each in complaints if "*Held by*" not in each] == []
+    for check in re.findall(r"`([a-z-]+)`", " ".join(re.findall(r"`pal doctor` \(([^)]*)\)", FAQ))):
+        assert any(f'Check("{check}"' in path.read_text() for path in (ROOT / "pal_backend").glob("doctor*.py")), check
+    for row in re.findall(r'"([a-z ]+)"', " ".join(re.findall(r"\*Check\*: .*`pal status`.*", FAQ))):
+        assert f'("{row}", ' in (ROOT / "pal_backend/cli_report.py").read_text(), row
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in re.findall(r"`(test_\w+)`", FAQ) if f"def {name}(" not in tests] == []
 
 
 def test_every_metric_is_described() -> None:
@@ -84,14 +107,25 @@ def test_every_redis_key_has_its_owner() -> None:
             assert module.name in owner, f"{key} of {module.name}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links, as GitHub and mkdocs spell it."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """Every link to a file of the repository leads to one that is there."""
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    """Every link to a file of the repository leads to one that is there, and to a heading that it has."""
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", page.read_text())
+    assert [link for link, _ in links if not (page.parent / link).exists()] == []
+    places = [(page.parent / link if link else page, anchor) for link, anchor in links if anchor]
+    assert [f"{place}#{anchor}" for place, anchor in places if anchor not in anchors(place)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_named_exist(page: Path) -> None:
     """Every `pal …` in code is a command that there is."""
     known = {command.name for command in app.registered_commands}

@@ -30,7 +30,8 @@ class Posterior:
         probabilities: float32 (N, K), each row non-negative with a sum of at most 1; what is missing is "none of them".
         components: int32 (N,), equal numbers for samples joined by trusted "same" answers, -1 for a sample in none.
         cannot: int32 (M, 2), components that trusted answers keep apart, each row ascending.
-        slope, intercept: calibration, P(same) = sigmoid(slope * logit(p) + intercept).
+        slope: of the calibration, P(same) = sigmoid(slope * logit(p) + intercept).
+        intercept: of the same.
         quality: how good the groups are; None where nobody looked.
     """
 

@@ -85,7 +85,8 @@ class Checks:
     Args:
         rows: int64 (C,), rows of the samples.
         at: int64 (C,), where each stands in ``Beliefs.answered``.
-        same, different: float64 (C, K), answers that compare the sample with members of each group.
+        same: float64 (C, K), "same" answers that compare the sample with members of each group.
+        different: float64 (C, K), the same of "different" answers.
         tries: int64 (C,), answers to verification questions about the sample.
         earlier: int64 (C,), answers held before its first one.
         first: int64 (C,), the group it was first compared with, as the groups are now; -1 if it is none.

@@ -51,7 +51,8 @@ def barlow(
 
     Args:
         Z: embeddings, shape (R, K), any scale.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             what is listed twice, or mirrored, counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
         uniform: the rows U, bool (R,) or int64 (n,); None is all.

@@ -44,7 +44,8 @@ def byol(
     Args:
         Q: predictions, shape (R, K), any scale.
         keys: what the second encoder makes of the same rows, shape (R, K), any scale.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             an entry listed twice counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
         repulsion: :math:`\kappa`.

@@ -53,8 +53,9 @@ def moby(
     Args:
         Q: predictions from one view of R samples, shape (R, K), any scale.
         keys: what the second encoder makes of the other view of the same samples, shape (R, K), any scale.
-        i, j: rows and columns of the entries of G, int64, shape (E,), **the diagonal included**: it joins the two views of a
-            sample. An entry listed twice counts with the sum.
+        i: rows of the entries of G, int64, shape (E,), **the diagonal included**: it joins the two views of a sample. An
+            entry listed twice counts with the sum.
+        j: their columns, int64, shape (E,).
         weight: the entries, shape (E,); negative ones speak through ``negatives``.
         queue: earlier keys of the other view, shape (M, K), any scale.
         negatives: :math:`a`, shape (R, M), at least 0.

@@ -36,7 +36,8 @@ def vicreg2(
 
     Args:
         Z: embeddings, shape (R, K); their scale matters.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             what is listed twice, or mirrored, counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
         uniform: the rows U, bool (R,) or int64 (n,); None is all.
@@ -77,7 +78,8 @@ def scl(Z: Tensor, i: Tensor, j: Tensor, weight: Tensor, *, uniform: Tensor | No
 
     Args:
         Z: embeddings, shape (R, K); their scale matters.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             what is listed twice, or mirrored, counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
         uniform: the rows U, bool (R,) or int64 (n,); None is all.
@@ -116,7 +118,8 @@ def spectral(Z: Tensor, i: Tensor, j: Tensor, weight: Tensor) -> SpectralTerms:
 
     Args:
         Z: embeddings of all samples, shape (R, K).
-        i, j: rows and columns of the entries of G, int64, shape (E,); an entry listed twice counts with the sum.
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,); an entry listed twice counts with the sum.
         weight: the entries, shape (E,).
 
     Returns:

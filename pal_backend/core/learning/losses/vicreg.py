@@ -53,11 +53,14 @@ def vicreg(
 
     Args:
         Z: embeddings, shape (R, K); their scale matters.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             what is listed twice, or mirrored, counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), positive for "same", negative for "different".
         uniform: the rows that C is taken over, bool (R,) or int64 (n,); None is all.
-        invariance, variance, covariance: :math:`\lambda, \mu, \nu`.
+        invariance: :math:`\lambda`.
+        variance: :math:`\mu`.
+        covariance: :math:`\nu`.
         repulsion: :math:`\kappa`. With 5 % of cannot-links in a batch 1 gives an entry of -1 the pull of an entry of 1.
         margin: m; None is :math:`0.7 \sqrt{2K}`, seven tenths of the distance of two independent rows of variance 1.
 

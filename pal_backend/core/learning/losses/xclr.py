@@ -49,7 +49,8 @@ def xclr(
 
     Args:
         Z: embeddings, shape (R, K), any scale; rows are brought to unit length.
-        i, j: rows and columns of the entries of G, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
+        i: rows of the entries of G, int64, shape (E,).
+        j: their columns, int64, shape (E,). A symmetric graph lists both (i, j) and (j, i);
             an entry listed twice counts with the sum, the diagonal is ignored.
         weight: the entries, shape (E,), in [-1, 1].
         temperature: :math:`\tau`; in float32 above .0141.
