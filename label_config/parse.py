@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -15,11 +15,14 @@ from label_config.results import (
     PAIR_CONTROL,
     PAIR_LABELS,
     PAIR_OBJECT,
+    PAIR_OTHER,
     SCREEN_OBJECT,
     VERDICT_CONTROL,
 )
 
 MAX_CHARACTERS = 500_000
+OBJECTS = {"image": "Image", "text": "Text"}
+"""Tags by which samples are shown."""
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
 
 
@@ -34,10 +37,14 @@ class Control:
 
 @dataclass(frozen=True)
 class ConfigShape:
-    """The Choices controls of a config by name; ``kind`` is "pair", "screen" or None when it is neither of ours."""
+    """The Choices controls of a config by name; ``kind`` is "pair", "screen" or None when it is neither of ours.
+
+    ``objects`` are the tags of what is shown, by name.
+    """
 
     kind: str | None
     controls: Mapping[str, Control]
+    objects: Mapping[str, str] = field(default_factory=dict)
 
     def fits(self, result: Sequence[Mapping[str, Any]]) -> bool:
         """Whether every row of a result of ours names a control, an object and labels that this config has."""
@@ -56,10 +63,12 @@ def read_config(xml: str) -> ConfigShape:
     Raises:
         ValueError: it is not XML, is too long, or declares a document type or an entity.
     """
-    controls = {tag.get("name", ""): _control(tag) for tag in parsed(xml).iter("Choices")}
-    shape = ConfigShape(None, controls)
+    root = parsed(xml)
+    controls = {tag.get("name", ""): _control(tag) for tag in root.iter("Choices")}
+    objects = {tag.get("name", ""): tag.tag for tag in root.iter() if tag.tag in OBJECTS.values()}
+    shape = ConfigShape(None, controls, objects)
     kinds = [kind for kind in ("pair", "screen") if not _problems(shape, kind)]
-    return ConfigShape(kinds[0] if len(kinds) == 1 else None, controls)
+    return ConfigShape(kinds[0] if len(kinds) == 1 else None, controls, objects)
 
 
 def parsed(xml: str) -> ET.Element:
@@ -78,10 +87,23 @@ def parsed(xml: str) -> ET.Element:
         raise ValueError(f"the labelling config is not XML: {problem}") from None
 
 
-def check(xml: str, kind: str) -> list[str]:
-    """What keeps a config from serving questions of ``kind`` ("pair" or "screen"), in words; empty if nothing does."""
+def object_fields(xml: str, tag: str) -> list[str]:
+    """The fields of a task's data that a config shows with the object tag ``tag``, in order, each once.
+
+    Raises:
+        ValueError: as :func:`read_config`.
+    """
+    values = [one.get("value") or "" for one in parsed(xml).iter(tag)]
+    return list(dict.fromkeys(value[1:] for value in values if value.startswith("$") and len(value) > 1))
+
+
+def check(xml: str, kind: str, medium: str = "image") -> list[str]:
+    """What keeps a config from serving questions of ``kind`` ("pair" or "screen") about samples of ``medium`` ("image" or
+    "text"), in words; empty if nothing does.
+    """
     try:
-        return _problems(read_config(xml), kind)
+        shape = read_config(xml)
+        return [*_problems(shape, kind), *_object_problems(shape, kind, OBJECTS[medium])]
     except ValueError as problem:
         return [str(problem)]
 
@@ -99,6 +121,15 @@ def _problems(shape: ConfigShape, kind: str) -> list[str]:
     return [
         *_control_problems(shape, CANDIDATES_CONTROL, SCREEN_OBJECT, None),
         *_control_problems(shape, VERDICT_CONTROL, SCREEN_OBJECT, (NONE_OF_THESE, CANNOT_TELL)),
+    ]
+
+
+def _object_problems(shape: ConfigShape, kind: str, tag: str) -> list[str]:
+    """What is shown by another tag than samples of this medium need; what is not there the controls complain about."""
+    names = (PAIR_OBJECT, PAIR_OTHER) if kind == "pair" else (SCREEN_OBJECT,)
+    wrong = [name for name in names if shape.objects.get(name, tag) != tag]
+    return [
+        f'<{shape.objects[name]} name="{name}"> shows the samples, expected <{tag} name="{name}">' for name in wrong
     ]
 
 

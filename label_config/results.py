@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-PAIR_CONTROL, PAIR_OBJECT = "answer", "left"
+PAIR_CONTROL, PAIR_OBJECT, PAIR_OTHER = "answer", "left", "right"
 SAME, DIFFERENT, UNSURE = "Same", "Different", "Unsure"
 PAIR_LABELS = (SAME, DIFFERENT, UNSURE)
 

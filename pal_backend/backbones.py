@@ -151,7 +151,7 @@ def _builder(name: BackboneName) -> Builder:
         case Source.TIMM:
             return _timm(name)
         case Source.FACTORY:
-            return _own(_imported(name.name), name.name)
+            return _own(imported(name.name), name.name)
         case _:
             point = plugged.find(GROUP, name.name, "backbone", known())
             return _own(plugged.load(point, "backbone", SIGNATURE), f"{name.name!r} of {plugged.place(point)}")
@@ -172,8 +172,12 @@ def _own(factory: Callable[..., Any], about: str) -> Builder:
     return build
 
 
-def _imported(name: str) -> Callable[..., Any]:
-    """The factory ``package.module:factory``."""
+def imported(name: str) -> Callable[..., Any]:
+    """The function ``package.module:factory``.
+
+    Raises:
+        ConfigError: it cannot be imported, or is none.
+    """
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)

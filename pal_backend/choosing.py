@@ -26,6 +26,7 @@ from pathlib import Path
 
 from pal_backend.core.choice import SMALL, WEIGHT_FILES, BackboneName, Choice, Source, read_tuning
 from pal_backend.core.recipes import recipe
+from pal_backend.core.vocabulary import Medium
 from pal_backend.credentials import Credentials
 from pal_backend.errors import AccessError, ConfigError, InputError
 from pal_backend.settings import Settings
@@ -102,7 +103,7 @@ def chosen(project: Project, stores: Stores, operator: Operator) -> Chosen:
         "backbone": next((who for who, layer in layers if layer.backbone or layer.weights), DEFAULT),
         "tuning": next((who for who, layer in layers if layer.tuning), DEFAULT),
     }
-    return Chosen(found.completed(), said_by)
+    return Chosen(found.completed(project.medium), said_by)
 
 
 def settled(project: Project, stores: Stores, operator: Operator) -> Project:
@@ -113,7 +114,7 @@ def settled(project: Project, stores: Stores, operator: Operator) -> Project:
         AccessError: the backbone would import code, or open a file, that nobody here has named.
     """
     found = chosen(project, stores, operator)
-    choice, said_by = _known(found.choice.check()), found.said_by["backbone"]
+    choice, said_by = _known(found.choice.check(project.medium)), found.said_by["backbone"]
     if said_by not in (INIT, ENVIRONMENT, DEFAULT):
         allow(choice, operator)
         if choice.weights:
@@ -145,7 +146,7 @@ def ask(project: Project, desk: str, asked: Choice, stores: Stores, operator: Op
     together = Choice()
     for _, layer in _layers(project, {**before, desk: asked}, operator):
         together = together.over(layer)
-    together.check()
+    together.check(project.medium)
     kept.put(desk, asked)
 
 
@@ -246,7 +247,9 @@ def _layers(project: Project, asked: Mapping[str, Choice], operator: Operator) -
     desks = [
         (f"desk {desk.name}", asked[desk.name]) for desk in project.desks if desk.name in asked and not desk.retired
     ]
-    return [(INIT, project.choice), *desks, (ENVIRONMENT, operator.defaults)]
+    said = [(INIT, project.choice), *desks]
+    # What the environment says is meant for images; a text project beside them must not fail for it.
+    return said if project.medium is Medium.TEXT else [*said, (ENVIRONMENT, operator.defaults)]
 
 
 def _known(choice: Choice) -> Choice:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.errors import InputError
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import PoolSample, Quarantined, load_images, load_quarantine, load_samples
-from pal_backend.samples import FolderPool, Progress, ingest
+from pal_backend.samples import Progress, ingest
 from pal_backend.store.artefacts import Artefacts
 
 

@@ -12,7 +12,7 @@ import typer
 
 from pal_backend import cli_completion
 from pal_backend.cli_options import AsJson, ProjectName
-from pal_backend.core.vocabulary import Opinion
+from pal_backend.core.vocabulary import Medium, Opinion
 from pal_backend.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pal_backend.settings import Settings
     from pal_backend.store.projects import Project
     from pal_backend.store.stores import Stores
+
+
+WHERE = "a folder, FILE.csv, FILE.jsonl, s3://bucket/prefix, or label-studio:ID, a project with your tasks"
 
 
 class Kind(StrEnum):
@@ -38,7 +41,14 @@ def init(
         ),
     ],
     *,
-    images: Annotated[Path | None, typer.Option(help="Folder of images. Needed for a new project.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of images; the same as --pool FOLDER.")] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(metavar="WHERE", help="Where the samples are: " + WHERE + ". Needed for a new project."),
+    ] = None,
+    kind: Annotated[
+        Medium | None, typer.Option(help="What the samples of a new project are. Default: image.", show_default=False)
+    ] = None,
     questions: Annotated[
         Kind,
         typer.Option(help="Two images, or an anchor with candidates to tick. Run again for a desk of the other kind."),
@@ -77,7 +87,8 @@ def init(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one.",
+            help="small, torchvision:NAME, timm:NAME, package.module:factory, features:FILE.npy, or an installed one. "
+            "Of texts: tfidf, features:FILE.npy, package.module:function, or an installed one.",
             autocompletion=cli_completion.backbones,
         ),
     ] = None,
@@ -94,7 +105,11 @@ def init(
 ) -> None:
     """Create a project in Label Studio, or adopt one, connect it and take in the images; mends what is wrong when run again.
 
-    `pal serve` must be running. Example:  pal init birds --images ~/birds
+    `pal serve` must be running. What is new in the pool joins later by itself, or with `pal sync`; docs/pools.md.
+
+    Example:  pal init birds --images ~/birds
+
+    Others:  pal init birds --pool s3://bucket/birds  and  pal init news --pool texts.jsonl --kind text
     """
     from rich.console import Console
 
@@ -118,12 +133,13 @@ def init(
     strategy, about_asking = asking(name, recipe, strategy, kept.strategy if kept else None)
     given = {"question_text": question_text, "candidates": candidates, "strategy": strategy, "opinion": opinion}
     given["seed"] = seed
-    project = _project(stores, name, images, {key: value for key, value in given.items() if value is not None})
+    where = _where(images, pool)
+    project = _project(stores, name, where, kind, {key: value for key, value in given.items() if value is not None})
     learning = {"recipe": recipe, "backbone": backbone, "weights": weights, "tuning": tuning}
     if any(part is not None for part in learning.values()):
         project = _learning(project, stores, settings, credentials, learning)
-    kind = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
-    wanted = Wanted(desk or str(questions), kind, prelabel, adopt, title)
+    question = QuestionKind.PAIR if questions is Kind.PAIRS else QuestionKind.SCREEN
+    wanted = Wanted(desk or str(questions), question, prelabel, adopt, title)
     label_studio = LabelStudio(settings.label_studio_url, credentials.label_studio_token)
     joined = Joiner(
         stores, label_studio, settings, credentials, lambda text: console.print(f"· {text}", markup=False)
@@ -146,23 +162,37 @@ def init(
         print(place)
 
 
-def _project(stores: Stores, name: str, images: Path | None, given: dict[str, object]) -> Project:
+def _where(images: Path | None, pool: str | None) -> str | None:
+    """The pool that was named, by whichever option."""
+    if images is not None and pool is not None:
+        raise InputError("--images and --pool both say where the samples are; give one of them")
+    if images is not None and not images.is_dir():
+        raise InputError(f"{images} is not a folder; --images takes the folder that holds the images")
+    return str(images) if images is not None else pool
+
+
+def _project(stores: Stores, name: str, where: str | None, kind: Medium | None, given: dict[str, object]) -> Project:
     """The project as kept, with what was given laid over it, or a new one; not saved.
 
     Raises:
-        InputError: a new project without images, or a folder that is not there.
+        InputError: a new project without a pool, a pool that is none, or another kind than the project has.
+        NotFoundError: a manifest that is not there.
     """
+    from pal_backend.pool_sources import read_pool
     from pal_backend.store.projects import Project
 
-    if images is not None and not images.is_dir():
-        raise InputError(f"{images} is not a folder; --images takes the folder that holds the images")
     kept = stores.projects.find(name)
-    if kept is None and images is None:
+    if kept is None and where is None:
         known = ", ".join(stores.projects.names()) or "none"
-        raise InputError(f"there is no project {name!r} yet (there are: {known}); give its images with --images FOLDER")
-    project = kept or Project(name=name, pool=str(images and images.absolute()), desks=())
-    if images is not None:
-        given = {**given, "pool": str(images.absolute())}
+        raise InputError(
+            f"there is no project {name!r} yet (there are: {known}); say where its samples are with --pool"
+        )
+    if kept is not None and kind not in (None, kept.medium):
+        raise InputError(f"{name} is a project of {kept.medium}s and stays so; make another project for {kind}s")
+    medium = kept.medium if kept is not None else kind or Medium.IMAGE
+    if where is not None:
+        given = {**given, "pool": read_pool(where, medium)}
+    project = kept or Project(name=name, pool="", desks=(), medium=medium)
     return replace(project, **given)  # type: ignore[arg-type]  # the command line has checked each
 
 
@@ -180,6 +210,7 @@ def _learning(
     from pal_backend.choosing import Operator, initialised, settled
     from pal_backend.core.choice import BackboneName, Source
     from pal_backend.given_features import look
+    from pal_backend.text_features import text_backbone
 
     operator = Operator.of(settings, credentials)
     project = initialised(project, operator, **said)
@@ -187,6 +218,9 @@ def _learning(
     name = BackboneName.parse(found.backbone)
     if name.source is Source.FEATURES:
         look(Path(name.name))
+    elif project.medium is Medium.TEXT:
+        if name.source is not Source.TFIDF:
+            text_backbone(found.backbone)
     else:
         make = backbone(found.backbone, Path(found.weights) if found.weights else None)
         make(3, settings.image_size, torch.Generator().manual_seed(settings.seed))

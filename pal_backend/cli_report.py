@@ -144,6 +144,7 @@ def _status_rows(found: Status, jobs: list[JobStatus]) -> list[tuple[str, str]]:
         ("jobs", "\n".join([waiting or "none wait", *failed[:SHOWN]])),
         ("contradictions", str(found.contradictions)),
         ("held", found.held or "nothing"),
+        ("pool", _pool(found)),
         ("set aside", _quarantine(found)),
     ]
     return [*rows, ("learning", found.learning)] if found.learning else rows
@@ -191,6 +192,16 @@ def _annotator(person: Person) -> str:
         parts.append(f"about {person.error_rate:.0%} wrong")
     parts += [f"{seconds:.1f} s a {kind}" for kind, seconds in person.median_seconds.items()]
     return f"{person.name or 'not known'}: {', '.join(parts)}"
+
+
+def _pool(found: Status) -> str:
+    """How many samples, and which of them people are spared."""
+    parts = [f"{found.samples:,} samples"]
+    if found.near_duplicates:
+        parts.append(f"{found.near_duplicates:,} near duplicates of another, asked about last")
+    if found.withdrawn:
+        parts.append(f"{found.withdrawn:,} withdrawn, asked about no more")
+    return "; ".join(parts)
 
 
 def _quarantine(found: Status) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pal_backend.core.vocabulary import Medium
 from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
 from pal_backend.doctor_scene import Scene, is_loopback, origin
 
@@ -35,6 +36,8 @@ def label_studio_origin(scene: Scene) -> str:
 
 def picture(scene: Scene) -> Outcome:
     """A picture of the newest question loads."""
+    if scene.project is not None and scene.project.medium is Medium.TEXT:
+        return good("The samples are texts, which stand in the tasks: there is no picture to load.")
     data = scene.newest_task()
     urls = [] if data is None else picture_urls(data)
     if not urls:

@@ -9,6 +9,7 @@ import httpx
 
 from label_config import parse
 from pal_backend import label_studio_values as values
+from pal_backend.core.vocabulary import Medium
 from pal_backend.credentials import WEBHOOK_HEADER
 from pal_backend.doctor_parts import Check, Outcome, bad, good, unknown
 from pal_backend.doctor_scene import Scene
@@ -63,11 +64,12 @@ def desk_project(scene: Scene) -> Outcome:
 def desk_config(scene: Scene) -> Outcome:
     """Its labelling config asks our kind of question."""
     kind = str(scene.here.kind)
-    problems = parse.check(_project(scene).label_config, kind)
+    medium = str(Medium.IMAGE if scene.project is None else scene.project.medium)
+    problems = parse.check(_project(scene).label_config, kind, medium)
     if problems:
         return bad(
             f"Its labelling config cannot ask {kind} questions: {'; '.join(problems)}.",
-            f"paste label_config/{kind}.xml into Settings, Labeling Interface, Code; or run {_init(scene)}",
+            f"paste label_config/{kind}{'_text' * (medium == Medium.TEXT)}.xml into Settings, Labeling Interface, Code; or run {_init(scene)}",
         )
     return good(f"Its labelling config asks {kind} questions.")
 

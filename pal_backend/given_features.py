@@ -25,7 +25,7 @@ def given_features(path: Path, samples: Sequence[PoolSample], limit: int = MAX_B
     """The rows of ``path`` that belong to ``samples``, in their order.
 
     ``FILE.npy`` holds floats (M, D), opened without pickle. ``FILE.txt`` beside it has M lines: the path of an image
-    relative to the pool, with forward slashes, or the id of a sample. Rows of images that are not in the pool are passed
+    relative to the pool, with forward slashes, the name that a manifest gives it, or the id of a sample. Rows of images that are not in the pool are passed
     over; of several rows of one sample the first counts.
 
     Args:
@@ -53,7 +53,9 @@ def given_features(path: Path, samples: Sequence[PoolSample], limit: int = MAX_B
     row: dict[str, int] = {}
     for number, name in enumerate(names):
         row.setdefault(name, number)
-    rows = [next((row[name] for name in (sample.id, *sample.paths) if name in row), -1) for sample in samples]
+    rows = [
+        next((row[name] for name in (sample.id, *sample.paths, *sample.names) if name in row), -1) for sample in samples
+    ]
     lacking = [(*sample.paths, sample.id)[0] for sample, place in zip(samples, rows, strict=True) if place < 0]
     if lacking:
         shown = ", ".join(lacking[:_SHOWN]) + (", …" if len(lacking) > _SHOWN else "")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from label_config import parse, render
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Medium, QuestionKind
 from pal_backend.credentials import WEBHOOK_HEADER, Credentials
 from pal_backend.errors import ConfigError, InputError
 from pal_backend.joining_search import Found, Search, Wanted, leads_to, marker
@@ -20,7 +20,7 @@ from pal_backend.label_studio import BasicAuth, LabelStudio
 from pal_backend.label_studio_values import RemoteBackend, RemoteProject, RemoteWebhook
 from pal_backend.settings import Settings
 from pal_backend.store.imports import IMPORTED
-from pal_backend.store.projects import Desk, Project
+from pal_backend.store.projects import QUESTION_TEXT, Desk, Project
 from pal_backend.store.stores import Stores
 
 __all__ = ["Joined", "Joiner", "Wanted", "backend_url"]
@@ -149,7 +149,7 @@ class _Mending:
     # --- putting it right
 
     def _mend_config(self, remote: RemoteProject) -> None:
-        problems = parse.check(remote.label_config, str(self._wanted.kind))
+        problems = parse.check(remote.label_config, str(self._wanted.kind), str(self._project.medium))
         if not problems:
             return
         try:
@@ -230,9 +230,12 @@ class _Mending:
         )
 
     def _our_config(self) -> str:
+        text, asked = self._project.medium is Medium.TEXT, self._project.question_text
         if self._wanted.kind is QuestionKind.PAIR:
-            return render.pair_config(self._project.question_text)
-        return render.screen_config()
+            if text:
+                return render.text_pair_config(render.TEXT_PAIR_QUESTION if asked == QUESTION_TEXT else asked)
+            return render.pair_config(asked)
+        return render.text_screen_config() if text else render.screen_config()
 
     def _description(self, before: str) -> str:
         line = f"PAL asks its questions here. Leave this line as it is: {marker(self._project.name, self._name)}"

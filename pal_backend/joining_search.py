@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from label_config import parse
-from pal_backend.core.vocabulary import QuestionKind
+from pal_backend.core.vocabulary import Medium, QuestionKind
 from pal_backend.errors import ConfigError, ConflictError, NotFoundError
 from pal_backend.label_studio import LabelStudio
 from pal_backend.label_studio_values import RemoteProject
@@ -97,10 +97,10 @@ class Search:
                 f"desk {name} of {self._project.name} belongs to Label Studio project {kept.project_id}, not {number}; "
                 "choose another name for the desk"
             )
-        if problems := parse.check(remote.label_config, str(kind)):
+        if problems := parse.check(remote.label_config, str(kind), str(self._project.medium)):
             raise ConfigError(
                 f"the labelling config of Label Studio project {number} cannot ask {kind} questions: "
-                f"{'; '.join(problems)}; paste ours into its Labeling Interface (label_config/{kind}.xml), "
+                f"{'; '.join(problems)}; paste ours into its Labeling Interface (label_config/{kind}{'_text' * (self._project.medium is Medium.TEXT)}.xml), "
                 "or let `pal init` create a project"
             )
         return remote
@@ -124,7 +124,7 @@ class Search:
             mark = _MARK.search(remote.description)
             if mark and mark[1] == self._project.name and self._base.match(mark[2]):
                 marked.setdefault(mark[2], remote)
-            elif not mark and not parse.check(remote.label_config, str(self._wanted.kind)):
+            elif not mark and not parse.check(remote.label_config, str(self._wanted.kind), str(self._project.medium)):
                 unmarked.append(remote)
         found = marked or {name: remote for remote in unmarked for name in self._desks_behind(remote)}
         taken = {desk.name for desk in self._project.desks}

@@ -65,6 +65,10 @@ class LabelStudio:
         """Label Studio's release, such as "1.23.2"; needs no token to be right."""
         return str(self._session.read("GET", "/api/version", "asking for its version").get("release", ""))
 
+    def authorization(self) -> str:
+        """The header that opens what Label Studio keeps; it may be good for five minutes only."""
+        return self._session.authorization()
+
     def whoami(self) -> Account:
         """Whose token this is."""
         with self._session.calling("asking whose token this is"):

@@ -108,6 +108,21 @@ class Session:
         )
         return made
 
+    def authorization(self) -> str:
+        """The ``Authorization`` header that opens Label Studio now; a token that is exchanged is renewed when it is old.
+
+        Raises:
+            PalError: Label Studio cannot be reached, or refuses the token.
+        """
+        doing = "signing in"
+        try:
+            answer = self._http.get("/api/version")
+        except httpx.TransportError as problem:
+            raise unreachable(problem, doing, self.url) from problem
+        if not answer.is_success:
+            raise error_for(answer.status_code, body_of(answer), doing, self.url)
+        return str(answer.request.headers["Authorization"])
+
     @contextmanager
     def calling(self, doing: str) -> Iterator[None]:
         """Turn the failures of SDK calls inside into errors of ours; ``doing`` says what is tried."""

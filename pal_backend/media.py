@@ -1,4 +1,4 @@
-"""Pictures of a local pool, shown to annotators' browsers under signed URLs.
+"""Pictures of a pool, shown to annotators' browsers under signed URLs: its files, or the copies of what lies elsewhere.
 
 Label Studio sends no credential with a picture, and a task's data never changes, so the signature has no expiry: whoever
 has the URL can see that one picture until `pal rotate-media` changes the key.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.errors import InputError, NotFoundError
-from pal_backend.pool_index import SIGNATURE_BYTES, content_type, load_samples, read_inside
+from pal_backend.pool_index import SIGNATURE_BYTES, content_type, copy_file, load_samples, read_inside
 
 if TYPE_CHECKING:
     from pal_backend.store.artefacts import Artefacts
@@ -76,22 +76,37 @@ class MediaFiles:
         self._lists: dict[str, tuple[float, Mapping[SampleId, tuple[str, ...]]]] = {}
         self._lock = Lock()
 
-    def read(self, project: str, pool: Path, sample: SampleId) -> Picture:
+    def read(self, project: str, pool: Path | None, sample: SampleId) -> Picture:
         """The picture of a sample.
+
+        Args:
+            project: whose it is.
+            pool: the folder its paths lie in; None of a pool elsewhere.
+            sample: which one.
 
         Raises:
             NotFoundError: the sample is unknown, set aside, gone, changed since it was listed, or no raster image.
         """
-        for path in self._paths(project, sample):
-            try:
-                content = read_inside(pool, path)
-            except (NotFoundError, InputError):
-                continue
+        for content in self._contents(project, pool, sample):
             media_type = content_type(content[:SIGNATURE_BYTES])
             # A sample is its content: what was put in the file's place since then is another sample.
             if media_type is not None and hashlib.sha256(content).hexdigest().startswith(sample):
                 return Picture(content, media_type)
         raise _missing()
+
+    def _contents(self, project: str, pool: Path | None, sample: SampleId) -> Iterator[bytes]:
+        paths = self._paths(project, sample)
+        for path in paths:
+            if pool is not None and "://" not in path:
+                try:
+                    yield read_inside(pool, path)
+                except (NotFoundError, InputError):
+                    continue
+        if paths:
+            try:
+                yield self._artefacts.read(copy_file(project, sample))
+            except (NotFoundError, InputError):
+                return
 
     def _paths(self, project: str, sample: SampleId) -> tuple[str, ...]:
         with self._lock:

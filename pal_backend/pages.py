@@ -12,9 +12,9 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from fastapi.routing import APIRoute
 
 from pal_backend.core.asking import names
-from pal_backend.core.vocabulary import SampleId
+from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
-from pal_backend.errors import AccessError, PalError
+from pal_backend.errors import AccessError, NotFoundError, PalError
 from pal_backend.gate import Gate
 from pal_backend.label_studio_people import People
 from pal_backend.live import changes, short
@@ -26,6 +26,8 @@ from pal_backend.pages_map import map_routes
 from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
 from pal_backend.pages_review import Frame, review_routes
 from pal_backend.pages_sign_in import inside, login_page, token_routes
+from pal_backend.pool_index import local_root
+from pal_backend.text_cards import STYLE_HASH, TextCards
 from pal_backend.thumbnails import Thumbnails
 from pal_backend.views_controls import controls_view
 from pal_backend.views_review import ReviewViews
@@ -75,7 +77,8 @@ def page_routes(
         people: tells whose a Label Studio token is.
         closing: whether the server is about to end; live pages are then let go.
     """
-    pages = Pages(Static.load(HERE / "static"))
+    cards = TextCards(views.stores.artefacts, views.clock)
+    pages = Pages(Static.load(HERE / "static"), _words(views, cards))
     routes = APIRouter(route_class=PageRoute, dependencies=[Depends(_remember(pages))])
     _way_in(routes, pages, door, gate)
     token_routes(routes, pages, door, gate, people)
@@ -84,7 +87,7 @@ def page_routes(
     control_routes(routes, views, door, gate)
     map_routes(routes, pages, views, door)
     export_routes(routes, pages, views, door, gate, closing=closing)
-    _pictures(routes, views, door, files)
+    _pictures(routes, views, door, files, cards)
     _streams(routes, views, door, closing)
     reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)
     frame = Frame(pages.render, lambda path: RedirectResponse(path, 303, PRIVATE), views.stamp)
@@ -178,19 +181,40 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
         return RedirectResponse(f"/projects/{quote(project)}", 303, PRIVATE)
 
 
-def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles) -> None:
+def _words(views: PageViews, cards: TextCards) -> Callable[[str, SampleId, str], str]:
+    """What stands for a picture in words: of a text its beginning, where the page says anything at all."""
+
+    def words(project: str, sample: SampleId, alt: str) -> str:
+        if not alt or views.stores.projects.get(project).medium is not Medium.TEXT:
+            return alt
+        try:
+            return cards.excerpt(project, sample)
+        except NotFoundError:
+            return alt
+
+    return words
+
+
+def _pictures(routes: APIRouter, views: PageViews, door: Door, files: MediaFiles, cards: TextCards) -> None:
     signed_in = [Depends(door.visitor)]
     thumbnails = Thumbnails(files)
 
-    def pool(project: str) -> Path:
-        return Path(views.stores.projects.get(project).pool)
+    def pool(project: str) -> Path | None:
+        return local_root(views.stores.projects.get(project).pool)
+
+    def is_text(project: str) -> bool:
+        return views.stores.projects.get(project).medium is Medium.TEXT
 
     @routes.get("/projects/{project}/thumbs/{sample}", dependencies=signed_in)
     def thumb(project: str, sample: SampleId) -> Response:
+        if is_text(project):
+            return _picture(cards.card(project, sample))
         return _picture(thumbnails.get(project, pool(project), sample))
 
     @routes.get("/projects/{project}/pictures/{sample}", dependencies=signed_in)
     def picture(project: str, sample: SampleId) -> Response:
+        if is_text(project):
+            return _picture(cards.whole(project, sample))
         return _picture(files.read(project, pool(project), sample))
 
 
@@ -206,7 +230,8 @@ def _streams(routes: APIRouter, views: PageViews, door: Door, closing: Callable[
 
 
 def _picture(found: Picture) -> Response:
-    headers = {**FOR_EVER, "Content-Security-Policy": "default-src 'none'"}
+    styles = f"; style-src {STYLE_HASH}" if found.media_type == "image/svg+xml" else ""
+    headers = {**FOR_EVER, "Content-Security-Policy": f"default-src 'none'{styles}"}
     return Response(found.content, media_type=found.media_type, headers=headers)
 
 

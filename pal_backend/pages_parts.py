@@ -1,7 +1,7 @@
 """What the routes of all pages are made of: headers, static files, the renderer of templates, forms."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +50,9 @@ class Static:
 class Pages:
     """Renders templates."""
 
-    def __init__(self, static: Static) -> None:
+    def __init__(
+        self, static: Static, words: Callable[[str, str, str], str] = lambda project, sample, alt: alt
+    ) -> None:
         self.static = static
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
@@ -61,6 +63,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals["static"] = static.url
+        self._environment.globals["words"] = words
         self._environment.filters["moment"] = _moment
         self._environment.filters["percent"] = lambda share: f"{percent(share)} %"
 

@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 50_000_000
 """Larger files are not read."""
+LABEL_STUDIO = "label-studio:"
+"""So begins a pool that is a project of Label Studio."""
+MANIFESTS = (".csv", ".jsonl")
+"""Endings of manifests."""
 SIGNATURE_BYTES = 16
 """How many first bytes :func:`content_type` needs."""
 
 
 @dataclass(frozen=True)
 class PoolSample:
-    """One image of the pool; identical files are one sample with several paths."""
+    """One image or text of the pool; identical files are one sample with several paths."""
 
     id: SampleId
     paths: tuple[str, ...]
-    """Relative to the pool, with forward slashes, sorted; of a missing sample the last ones known."""
+    """Relative to the pool, with forward slashes, or addresses elsewhere; sorted; of a missing sample the last ones known."""
     width: int
-    """Pixels, as a person sees the image."""
+    """Pixels, as a person sees the image; 0 of a text."""
     height: int
     missing: bool = False
     """No file holds it any more. It keeps its row, so that rows of model versions stay what they were."""
+    names: tuple[str, ...] = ()
+    """What the team calls it, where a manifest says."""
 
 
 class Quarantined(NamedTuple):
@@ -63,7 +69,7 @@ def load_samples(artefacts: Artefacts, project: str) -> list[PoolSample]:
         NotFoundError: the pool was never ingested.
     """
     rows = read_lines(artefacts, pool_file(project, "samples.jsonl"))
-    return [PoolSample(**{**row, "paths": tuple(row["paths"])}) for row in rows]
+    return [PoolSample(**{**row, "paths": tuple(row["paths"]), "names": tuple(row.get("names", ()))}) for row in rows]
 
 
 def load_images(artefacts: Artefacts, project: str) -> NDArray[np.uint8]:
@@ -80,6 +86,45 @@ def load_images(artefacts: Artefacts, project: str) -> NDArray[np.uint8]:
     return images[:count]
 
 
+def load_near(artefacts: Artefacts, project: str) -> dict[SampleId, SampleId]:
+    """Near duplicates: each to the sample of the pool that stands for it; empty where none were looked for."""
+    try:
+        return {row["sample"]: row["near"] for row in read_lines(artefacts, pool_file(project, "near.jsonl"))}
+    except NotFoundError:
+        return {}
+
+
+def load_withdrawn(artefacts: Artefacts, project: str) -> frozenset[SampleId]:
+    """Samples that the pool has no more; a short file beside the long list of all."""
+    try:
+        return frozenset(row["sample"] for row in read_lines(artefacts, pool_file(project, "withdrawn.jsonl")))
+    except NotFoundError:
+        return frozenset()
+
+
+def load_texts(artefacts: Artefacts, project: str) -> list[str]:
+    """The texts, row by row those of :func:`load_samples`.
+
+    Raises:
+        NotFoundError: the pool was never ingested, or is one of images.
+    """
+    count = len(load_samples(artefacts, project))
+    return [row["text"] for row in read_lines(artefacts, pool_file(project, "texts.jsonl"))][:count]
+
+
+def copy_file(project: str, sample: SampleId) -> str:
+    """Where the copy of a sample lies that came from elsewhere: pictures are shown without asking for them there again."""
+    return pool_file(project, f"copies/{sample[:2]}/{sample}")
+
+
+def local_root(pool: str) -> Path | None:
+    """The folder below which a pool's relative paths lie; None of a pool elsewhere."""
+    if "://" in pool or pool.startswith(LABEL_STUDIO):
+        return None
+    path = Path(pool)
+    return path.parent if path.suffix.lower() in MANIFESTS and not path.is_dir() else path
+
+
 def load_quarantine(artefacts: Artefacts, project: str) -> list[Quarantined]:
     """Files of the pool that were set aside, by path; empty if the pool was never ingested."""
     try:
@@ -91,7 +136,8 @@ def load_quarantine(artefacts: Artefacts, project: str) -> list[Quarantined]:
 
 def read_lines(artefacts: Artefacts, path: str) -> list[Any]:
     """JSON objects, one a line."""
-    return [json.loads(line) for line in artefacts.read(path).decode().splitlines()]
+    # Not splitlines(): texts may hold signs, such as U+2028, that it takes for ends of lines.
+    return [json.loads(line) for line in artefacts.read(path).decode().split("\n") if line]
 
 
 def write_lines(artefacts: Artefacts, path: str, rows: Iterable[Mapping[str, Any]]) -> None:

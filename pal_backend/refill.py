@@ -14,16 +14,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
 from pal_backend import wire
+from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.credentials import Credentials
 from pal_backend.errors import NotFoundError
 from pal_backend.label_studio import PAGE, LabelStudio
 from pal_backend.label_studio_values import RemoteTask, chosen
 from pal_backend.media import MediaLinks
+from pal_backend.pool_index import load_samples, load_texts
 from pal_backend.settings import Settings
 from pal_backend.store.errands import Errand, Errands
 from pal_backend.store.projects import Desk, Project
@@ -250,11 +252,29 @@ class _Run:
             posted.question,
             project=self.project.name,
             desk=self.desk.name,
-            media_url=partial(self.links.url, self.project.name),
-            small_url=partial(self.links.small, self.project.name),
+            media_url=self._shown,
+            small_url=None if self.project.medium is Medium.TEXT else partial(self.links.small, self.project.name),
+            medium=self.project.medium,
             predictions=[self._prediction(posted)] if kept_from is None else [],
             kept_from=kept_from or (),
         )
+
+    def _shown(self, sample: SampleId) -> str:
+        """What a task holds of a sample: where its picture is, or its text."""
+        if self.project.medium is Medium.IMAGE:
+            return self.links.url(self.project.name, sample)
+        if sample not in self.texts:
+            raise NotFoundError(
+                f"the pool of {self.project.name} has no text {sample} to ask about; see that it was taken in"
+            )
+        return self.texts[sample]
+
+    @cached_property
+    def texts(self) -> dict[SampleId, str]:
+        """The pool's texts by sample, read when the first is asked about."""
+        artefacts, name = self.refiller.stores.artefacts, self.project.name
+        samples, texts = load_samples(artefacts, name), load_texts(artefacts, name)
+        return {sample.id: text for sample, text in zip(samples, texts, strict=True)}
 
     def _open_to_the_others(self, kept: Sequence[PostedQuestion]) -> None:
         """Give what is kept from somebody its place in the order; killed before, the next run does it (step 2)."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from pal_backend import wire
+from pal_backend.core.vocabulary import Medium
 from pal_backend.credentials import Credentials
 from pal_backend.label_studio import LabelStudio
 from pal_backend.media import MediaLinks
@@ -31,7 +32,10 @@ def rotate_media(
     links = MediaLinks(credentials.media_key, settings.public)
     rewritten = 0
     for name in stores.projects.names():
-        for desk in stores.projects.get(name).desks:
+        project = stores.projects.get(name)
+        if project.medium is Medium.TEXT:  # texts stand in the tasks, there are no links
+            continue
+        for desk in project.desks:
             if desk.retired:
                 continue
             progress(f"{name}/{desk.name}")

@@ -1,43 +1,41 @@
-"""Pools: a folder of image files becomes samples, small images and a list of files set aside."""
+"""Pools: files become samples, small images or texts, and a list of files set aside."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import os
-import stat
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import save
 
-from pal_backend.core.vocabulary import SampleId
-from pal_backend.errors import InputError, NotFoundError
-from pal_backend.images import decode, is_grey, resize
+from pal_backend.core.vocabulary import Medium, SampleId
+from pal_backend.errors import InputError, NotFoundError, PalError
+from pal_backend.pool_content import Images, Texts, content_of
+from pal_backend.pool_folder import Pool, PoolEntry
 from pal_backend.pool_index import (
     PoolSample,
     Quarantined,
-    content_type,
-    load_images,
+    copy_file,
     load_samples,
     pool_file,
     quarantine_file,
-    read_inside,
     read_lines,
     write_lines,
 )
 from pal_backend.store.artefacts import Artefacts
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"}
-)
-"""Files with these endings are meant as images: when one is of no known type, that is reported."""
+KEEP_EVERY = 2_000
+"""Files fetched from elsewhere after which a long ingest keeps what it has."""
+NOUNS = {Images: "image", Texts: "text"}
+EXPECTED = {Images: "PNG, JPEG, WebP, GIF or BMP files", Texts: "texts in UTF-8"}
 
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all)."""
@@ -58,201 +56,185 @@ class IngestReport:
     """Files that are no images and do not claim to be."""
 
 
-class PoolEntry(NamedTuple):
-    """A file of the pool as a walk sees it: enough to tell that it did not change."""
-
-    path: str
-    bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class FolderPool:
-    """A folder of image files on this machine."""
-
-    root: Path
-
-    def entries(self) -> Iterator[PoolEntry | Quarantined]:
-        """Every file below the folder but hidden ones, sorted by path.
-
-        Links to folders are not walked: those that stay inside would give every file twice, others lead out of the pool.
-
-        Raises:
-            InputError: the folder is not there.
-        """
-        if not self.root.is_dir():
-            raise InputError(f"{self.root} is not a folder; give the folder that holds the images")
-        return iter(sorted(self._walk(), key=lambda entry: entry.path))
-
-    def _walk(self) -> Iterator[PoolEntry | Quarantined]:
-        base = self.root.resolve()
-        closed: list[OSError] = []
-        for folder, folders, files in os.walk(base, onerror=closed.append):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in (*files, *folders):
-                path = Path(folder, name)
-                if name.startswith(".") or (name in folders and not path.is_symlink()):
-                    continue
-                entry = _entry(base, path)
-                if entry is not None:
-                    yield entry
-        for problem in closed:
-            inside = Path(problem.filename).relative_to(base).as_posix()
-            yield Quarantined(inside, f"a folder that cannot be read: {problem.strerror}")
-
-    def read(self, path: str) -> bytes:
-        """Content of one file of the pool; errors as :func:`pal_backend.pool_index.read_inside`."""
-        return read_inside(self.root, path)
-
-
-def _entry(base: Path, path: Path) -> PoolEntry | Quarantined | None:
-    relative = path.relative_to(base).as_posix()
-    if not _is_utf8(relative):
-        return Quarantined(relative.encode("utf-8", "replace").decode(), "the file name is not UTF-8; rename the file")
-    try:
-        target = path.resolve(strict=True)
-        if not target.is_relative_to(base):
-            return Quarantined(relative, "a link that leads out of the pool; copy the file into the pool")
-        status = target.stat()
-    except (OSError, RuntimeError):
-        return Quarantined(relative, "a link that leads nowhere") if path.is_symlink() else None
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return Quarantined(relative, "not a regular file")
-    return PoolEntry(relative, status.st_size, status.st_mtime_ns)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def ingest(
-    pool: FolderPool, artefacts: Artefacts, project: str, image_size: int, progress: Progress = lambda done, of: None
+    pool: Pool,
+    artefacts: Artefacts,
+    project: str,
+    image_size: int,
+    progress: Progress = lambda done, of: None,
+    *,
+    medium: Medium = Medium.IMAGE,
 ) -> IngestReport:
-    """Bring the pool's samples, small images and quarantine list up to date with its files.
+    """Bring the pool's samples, what is kept of their content, and the quarantine list up to date with its files.
 
-    Known samples keep their rows and new ones are appended, by path. Files whose size and time of change are as before
-    are not read again. Each file is replaced whole; images come before samples, so that a crash leaves a readable pool.
+    Known samples keep their rows and new ones are appended, in the order of the pool. Files whose size and time of change
+    are as before are not read again, files from elsewhere are copied. Each file is replaced whole; content comes before
+    samples, so that a crash leaves a readable pool, and a long ingest keeps what it has now and then.
 
     Raises:
-        InputError: the folder is not there, or holds no image.
+        InputError: the pool is not there, or holds no sample.
+        PalError: as the pool's :meth:`~pal_backend.pool_folder.Pool.entries`.
     """
-    work = _Ingest.load(pool, artefacts, project, image_size)
+    work = _Ingest.load(pool, artefacts, project, image_size, medium)
     entries = list(pool.entries())
-    for done, entry in enumerate(entries, start=1):
-        if isinstance(entry, Quarantined):
-            work.quarantine.append(entry)
-        else:
-            work.take(entry)
+    for done, (entry, found) in enumerate(work.look(entries), start=1):
+        work.take(entry, found)
+        if work.unkept >= max(KEEP_EVERY, len(work.known) // 4):
+            work.publish(whole=False)
         progress(done, len(entries))
-    return work.publish(artefacts, project)
+    return work.publish()
 
 
 class _File(NamedTuple):
-    """What is remembered of a file: its sample, or why it was set aside, or neither if it is no image."""
+    """What is remembered of a file: its sample, or why it was set aside, or neither if it is none."""
 
     path: str
     bytes: int
     mtime_ns: int
     sample: SampleId = ""
     reason: str = ""
+    name: str = ""
+
+
+Found = _File | bytes | PalError | None
+"""What looking at an entry gives: what is remembered, its content, or why that cannot be had."""
 
 
 @dataclass
 class _Ingest:
     """One ingest under way: what was known before, and what the walk found so far."""
 
-    pool: FolderPool
-    side: int
+    pool: Pool
+    artefacts: Artefacts
+    project: str
+    content: Images | Texts
     known: dict[SampleId, PoolSample]
-    pixels: dict[SampleId, NDArray[np.uint8]]
-    """Small images, uint8 (S, S, 1 or 3), in the order of the rows."""
+    """In the order of the rows."""
     files: dict[str, _File]
-    paths: dict[SampleId, list[str]] = field(default_factory=dict)
-    seen: list[_File] = field(default_factory=list)
+    kept: list[PoolSample]
+    """The samples as they stand written."""
+    seen: dict[str, _File] = field(default_factory=dict)
     quarantine: list[Quarantined] = field(default_factory=list)
     ignored: int = 0
+    stale: bool = False
+    """Whether near duplicates have to be looked for."""
+    unkept: int = 0
+    """Files fetched from elsewhere since something was last written."""
 
     @classmethod
-    def load(cls, pool: FolderPool, artefacts: Artefacts, project: str, side: int) -> _Ingest:
+    def load(cls, pool: Pool, artefacts: Artefacts, project: str, side: int, medium: Medium) -> _Ingest:
         """Start from what the last ingest left, if there was one."""
         try:
             samples = load_samples(artefacts, project)
-            images = load_images(artefacts, project)
         except NotFoundError:
-            samples, images = [], np.empty((0, side, side, 1), np.uint8)
+            samples = []
         try:
             files = [_File(**row) for row in read_lines(artefacts, pool_file(project, "files.jsonl"))]
         except NotFoundError:
             files = []
         return cls(
             pool=pool,
-            side=side,
+            artefacts=artefacts,
+            project=project,
+            content=content_of(medium, artefacts, project, samples, side),
             known={sample.id: sample for sample in samples},
-            pixels={sample.id: image for sample, image in zip(samples, images, strict=True)},
             files={file.path: file for file in files},
+            kept=samples,
         )
 
-    def take(self, entry: PoolEntry) -> None:
-        """Find out which sample a file holds."""
-        file = self.files.get(entry.path)
-        if file is None or not self._still_good(file, entry):
-            try:
-                file = self._read(entry)
-            except NotFoundError:  # deleted since the walk
-                return
-            except InputError as problem:  # not remembered: permissions change without a change of the file
-                self.quarantine.append(Quarantined(entry.path, str(problem)))
-                return
-        self.seen.append(file)
-        if file.sample:
-            self.paths.setdefault(file.sample, []).append(file.path)
-        elif file.reason:
+    def look(self, entries: Sequence[PoolEntry | Quarantined]) -> Iterator[tuple[PoolEntry | Quarantined, Found]]:
+        """Each entry with what there is about it; a few files are read ahead, as many as the pool allows."""
+        with ThreadPoolExecutor(self.pool.at_once, "ingest") as threads:
+            ahead: deque[tuple[PoolEntry | Quarantined, Found | Future[Found]]] = deque()
+            for entry in entries:
+                found: Found | Future[Found] = None
+                if isinstance(entry, PoolEntry):
+                    kept = self.files.get(entry.path)
+                    good = kept is not None and self._still_good(kept, entry)
+                    found = kept if good else threads.submit(self._read, entry)
+                ahead.append((entry, found))
+                if len(ahead) > self.pool.at_once:
+                    yield _waited(ahead.popleft())
+            while ahead:
+                yield _waited(ahead.popleft())
+
+    def take(self, entry: PoolEntry | Quarantined, found: Found) -> None:
+        """Note which sample a file holds."""
+        if isinstance(entry, Quarantined):
+            self.quarantine.append(entry)
+            return
+        file = self._kept(entry, found) if isinstance(found, bytes) else found
+        if isinstance(file, NotFoundError) and not entry.remote:  # deleted since the walk
+            return
+        if not isinstance(file, _File):  # not remembered: permissions change without a change of the file
+            self.quarantine.append(Quarantined(entry.path, str(file)))
+            return
+        self.seen[file.path] = file._replace(name=entry.name)
+        if file.reason:
             self.quarantine.append(Quarantined(file.path, file.reason))
-        else:
-            self.ignored += 1
+        self.ignored += not (file.sample or file.reason)
 
     def _still_good(self, file: _File, entry: PoolEntry) -> bool:
         if (file.bytes, file.mtime_ns) != (entry.bytes, entry.mtime_ns):
             return False
-        return not file.sample or (file.sample in self.known and self._has_pixels(file.sample))
+        if entry.bytes < 0 and file.reason:  # it may be another picture by now, and nothing tells
+            return False
+        return not file.sample or (file.sample in self.known and self.content.has(file.sample))
 
-    def _has_pixels(self, sample: SampleId) -> bool:
-        return sample in self.pixels and len(self.pixels[sample]) == self.side
+    def _read(self, entry: PoolEntry) -> Found:
+        try:
+            return self.pool.read(entry.path)
+        except PalError as problem:
+            return problem
 
-    def _read(self, entry: PoolEntry) -> _File:
-        data = self.pool.read(entry.path)
-        if content_type(data) is None and Path(entry.path).suffix.lower() not in IMAGE_SUFFIXES:
-            return _File(*entry)
-        sample = hashlib.sha256(data).hexdigest()[:16]
-        if sample not in self.known or not self._has_pixels(sample):
-            try:
-                image = decode(data, self.side)
-            except InputError as problem:
-                return _File(*entry, reason=str(problem))
-            self.pixels[sample] = image.pixels
-            self.known.setdefault(sample, PoolSample(sample, (), image.width, image.height))
-        return _File(*entry, sample=sample)
+    def _kept(self, entry: PoolEntry, data: bytes) -> _File:
+        """What a file holds, decoded and kept."""
+        file = _File(entry.path, entry.bytes, entry.mtime_ns)
+        try:
+            taken = self.content.take(entry.path, data)
+        except InputError as problem:
+            return file._replace(reason=str(problem))
+        if taken is None:
+            return file
+        if taken.sample not in self.known:
+            self.known[taken.sample] = PoolSample(taken.sample, (), taken.width, taken.height)
+        if entry.remote:
+            self.unkept += 1
+            copy = copy_file(self.project, taken.sample)
+            if isinstance(self.content, Images) and not self.artefacts.exists(copy):
+                self.artefacts.write_file(copy, data)
+        return file._replace(sample=taken.sample)
 
-    def publish(self, artefacts: Artefacts, project: str) -> IngestReport:
-        """Write what was found."""
-        samples = [self._with_paths(sample) for sample in self.known.values()]
+    def publish(self, *, whole: bool = True) -> IngestReport:
+        """Write what was found; before the end, what was not looked at yet stands as it was."""
+        new = sum(not sample.paths for sample in self.known.values())
+        files = self.seen if whole else self.files | self.seen
+        paths: dict[SampleId, list[_File]] = defaultdict(list)
+        for file in files.values():
+            if file.sample:
+                paths[file.sample].append(file)
+        samples = [_with_paths(sample, paths.get(sample.id)) for sample in self.known.values()]
         if not samples:
             raise InputError(
-                f"{self.pool.root} holds no image that can be used ({len(self.quarantine)} set aside, {self.ignored} other files); "
-                "expected PNG, JPEG, WebP, GIF or BMP files"
+                f"{self.pool.about} holds no {NOUNS[type(self.content)]} that can be used ({len(self.quarantine)} set aside, "
+                f"{self.ignored} other files); expected {EXPECTED[type(self.content)]}{self._first_reason()}"
             )
-        new = sum(not sample.paths for sample in self.known.values())
-        images = _stack([self.pixels[sample.id] for sample in samples], self.side)
-        artefacts.write_file(pool_file(project, "images.safetensors"), save({"images": images}))
-        write_lines(artefacts, pool_file(project, "samples.jsonl"), map(asdict, samples))
-        write_lines(artefacts, quarantine_file(project), (entry._asdict() for entry in sorted(self.quarantine)))
-        write_lines(artefacts, pool_file(project, "files.jsonl"), (file._asdict() for file in self.seen))
+        self.stale = self.stale or self.content.changed or samples != self.kept
+        if self.content.changed:
+            self.content.save(self.artefacts, self.project, samples)
+        if samples != self.kept:
+            self._write("samples.jsonl", map(asdict, samples))
+            self._write("withdrawn.jsonl", ({"sample": sample.id} for sample in samples if sample.missing))
+            self.kept = samples
+        if whole and self.stale and isinstance(self.content, Images):
+            self.content.save_near(self.artefacts, self.project, samples)
+        if whole:
+            aside = sorted(self.quarantine)
+            write_lines(self.artefacts, quarantine_file(self.project), (entry._asdict() for entry in aside))
+        if files != self.files:
+            self._write("files.jsonl", (file._asdict() for file in files.values()))
+            self.files = files
+        self.unkept = 0
         return IngestReport(
             samples=len(samples),
             new=new,
@@ -262,23 +244,25 @@ class _Ingest:
             ignored=self.ignored,
         )
 
-    def _with_paths(self, sample: PoolSample) -> PoolSample:
-        paths = self.paths.get(sample.id)
-        return replace(sample, missing=True) if paths is None else replace(sample, paths=tuple(paths), missing=False)
+    def _write(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        write_lines(self.artefacts, pool_file(self.project, name), rows)
+
+    def _first_reason(self) -> str:
+        return f"; the first: {self.quarantine[0].path}: {self.quarantine[0].reason}" if self.quarantine else ""
 
 
-def _stack(pixels: list[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
-    """One array (N, S, S, C): C is 1 if the whole pool is grey, else 3."""
-    sized = [_sized(image, side) for image in pixels]
-    if all(is_grey(image) for image in sized):
-        return np.stack([image[..., :1] for image in sized])
-    return np.stack(sized)
+def _waited(
+    ahead: tuple[PoolEntry | Quarantined, Found | Future[Found]],
+) -> tuple[PoolEntry | Quarantined, Found]:
+    entry, found = ahead
+    return entry, found.result() if isinstance(found, Future) else found
 
 
-def _sized(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    colour = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-    # Only a missing sample comes in another size: its file cannot be decoded again.
-    return colour if len(colour) == side else resize(colour, side)
+def _with_paths(sample: PoolSample, files: list[_File] | None) -> PoolSample:
+    if files is None:
+        return replace(sample, missing=True)
+    names = tuple(dict.fromkeys(file.name for file in files if file.name))
+    return replace(sample, paths=tuple(file.path for file in files), missing=False, names=names)
 
 
 def write_digits(folder: Path, labels: Path, progress: Progress = lambda done, of: None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from redis.client import Pipeline
 
@@ -16,6 +15,7 @@ from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Question, SampleId
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.media import MediaFiles, MediaLinks, Picture
+from pal_backend.pool_index import local_root
 from pal_backend.queues import Queues
 from pal_backend.status import Status, status_of
 from pal_backend.store.projects import Desk, Project
@@ -173,7 +173,7 @@ class Service:
             NotFoundError: no such picture, or the signature is not ours.
         """
         self._links.check(project, sample, signature)
-        pool = Path(self._stores.projects.get(project).pool)
+        pool = local_root(self._stores.projects.get(project).pool)
         return (self._small.get if small else self._files.read)(project, pool, sample)
 
     # ---- reports ----------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ class Service:
         return self._stores.versions(project.name).current() or NO_VERSION
 
     def _complain(self, place: Place, label_config: str) -> None:
-        problems = check(label_config, str(place.desk.kind)) if label_config else []
+        problems = check(label_config, str(place.desk.kind), str(place.project.medium)) if label_config else []
         for problem in problems:
             log.warning("%s/%s: the labelling config cannot be used: %s", place.project.name, place.desk.name, problem)
 

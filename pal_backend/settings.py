@@ -62,6 +62,14 @@ class Settings:
     backbone: str = ""
     weights: str = ""
     tuning: str = ""
+    allowed_hosts: str = ""
+    """Hosts from which samples may be fetched, with commas between them; Label Studio's own needs not be listed."""
+    fetch_bytes: int = 20_000_000
+    """Largest sample that is fetched."""
+    fetch_seconds: int = 30
+    """Longest time that fetching one sample may take."""
+    pool_seconds: int = 3600
+    """How often workers look for new samples in the pools; 0 is never by themselves."""
     backbones: str = "small"
     """Backbones that the extra parameters of an ML backend in Label Studio may name, with commas between them."""
 
@@ -205,6 +213,10 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "backbone": ("PAL_BACKBONE", str),
     "weights": ("PAL_WEIGHTS", str),
     "tuning": ("PAL_TUNING", _one_of("full", "head", "frozen")),
+    "allowed_hosts": ("PAL_ALLOWED_HOSTS", str),
+    "fetch_bytes": ("PAL_FETCH_BYTES", _whole(1_000, 50_000_000)),
+    "fetch_seconds": ("PAL_FETCH_SECONDS", _whole(1, 3600)),
+    "pool_seconds": ("PAL_POOL_SECONDS", _whole(0, 31 * 86_400)),
     "backbones": ("PAL_BACKBONES", str),
 }
 """Field of :class:`Settings` to (environment variable, reader)."""

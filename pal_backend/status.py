@@ -13,7 +13,7 @@ from pal_backend.core.quality import Quality
 from pal_backend.core.recipes import pretext_of
 from pal_backend.desk_advice import Advice, advise
 from pal_backend.errors import InputError
-from pal_backend.pool_index import load_quarantine
+from pal_backend.pool_index import load_near, load_quarantine, load_withdrawn
 from pal_backend.queues import Queues
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.revisions import Revision
@@ -99,6 +99,12 @@ class Status:
     quarantined: int
     quarantine: tuple[tuple[str, str], ...]
     """The first hundred files set aside, each with the reason."""
+    samples: int = 0
+    """Samples of the pool, those that it has no more among them."""
+    withdrawn: int = 0
+    """Samples that the pool has no more: their answers stand, nobody is asked about them."""
+    near_duplicates: int = 0
+    """Samples that are nearly the same as another one of the pool, and are asked about last."""
     advice: Advice | None = None
     """Which desks pay now; None unless there is a desk of each kind."""
     annotators: tuple[Person, ...] = ()
@@ -142,6 +148,9 @@ def status_of(project: Project, stores: Stores, queues: Queues, operator: Operat
         held=None if held is None else held.reason,
         quarantined=len(quarantine),
         quarantine=tuple((one.path, one.reason) for one in quarantine[:QUARANTINE_SHOWN]),
+        samples=0 if version is None else int(versions.describe(version)["samples"]),
+        withdrawn=len(load_withdrawn(stores.artefacts, name)),
+        near_duplicates=len(load_near(stores.artefacts, name)),
         advice=advise(project.desks, effort),
         annotators=effort.people,
         quality=_quality(name, revision),

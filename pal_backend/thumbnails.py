@@ -36,7 +36,7 @@ class Thumbnails:
         self._lock = Lock()
         self._decoding = BoundedSemaphore(AT_ONCE)
 
-    def get(self, project: str, pool: Path, sample: SampleId) -> Picture:
+    def get(self, project: str, pool: Path | None, sample: SampleId) -> Picture:
         """The small picture of a sample, a square WebP; its own shape is kept, the rest filled.
 
         Raises:

@@ -12,7 +12,7 @@ from typing import Any
 from label_config import render, results
 from label_config.parse import ConfigShape, read_config
 from pal_backend import untrusted
-from pal_backend.core.vocabulary import Purpose, Question, QuestionKind, SampleId
+from pal_backend.core.vocabulary import Medium, Purpose, Question, QuestionKind, SampleId
 from pal_backend.errors import InputError
 from pal_backend.wire_setup import MAX_CONFIG_CHARACTERS, project_id
 
@@ -143,6 +143,7 @@ def task_json(
     small_url: Callable[[SampleId], str] | None = None,
     predictions: Sequence[Mapping[str, Any]] = (),
     kept_from: Sequence[str] = (),
+    medium: Medium = Medium.IMAGE,
 ) -> dict[str, Any]:
     """The task that asks a question, as ``POST /api/projects/id/import`` takes it.
 
@@ -150,17 +151,23 @@ def task_json(
         question: what is asked.
         project: ours.
         desk: ours.
-        media_url: where a sample's picture is.
+        media_url: where a sample's picture is; of a text, the text.
         small_url: where it is in the one size that candidates of a screen have; None: as it is.
         predictions: as :func:`prediction_json` makes them.
         kept_from: e-mail addresses of people whom the label stream shall not serve it to (:data:`PLACEHOLDER`).
+        medium: what the samples are.
     """
+    pair, screen = (
+        (render.text_pair_task, render.text_screen_task)
+        if medium is Medium.TEXT
+        else (render.pair_task, render.screen_task)
+    )
     anchor = media_url(question.anchor)
     if question.kind is QuestionKind.PAIR:
-        data = render.pair_task(anchor, media_url(question.candidates[0]))
+        data = pair(anchor, media_url(question.candidates[0]))
     else:
         shown = small_url or media_url
-        data = render.screen_task(anchor, [(sample, shown(sample)) for sample in question.candidates])
+        data = screen(anchor, [(sample, shown(sample)) for sample in question.candidates])
     task = {"data": data, "meta": TaskMeta(question, project, desk).to_json(), "predictions": list(predictions)}
     if kept_from:
         task["drafts"] = [

@@ -23,7 +23,8 @@ from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.credentials import Credentials
 from pal_backend.errors import InputError, PalError
 from pal_backend.passwords import matches
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.pool_folder import FolderPool
+from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
@@ -153,6 +154,30 @@ def test_status_of_an_empty_installation(redis_url: str, tmp_path: Path) -> None
     done = pal("status", env={"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path)})
     assert done.returncode == 4
     assert "`pal init NAME --images FOLDER`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--pool", "nowhere"),
+            "is no pool; expected a folder, FILE.csv, FILE.jsonl, s3://bucket/prefix or label-studio:ID",
+        ),
+        (("--pool", "bad.csv"), "line 3 of"),
+        (("--pool", "bad.csv", "--images", "."), "--images and --pool both say"),
+        (("--pool", "label-studio:birds"), "expected label-studio:ID"),
+    ],
+)
+def test_init_says_what_is_wrong_with_a_pool(
+    redis_url: str, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    """Before anything is made."""
+    (tmp_path / "bad.csv").write_text("path,id\na.png,1\nb.png\n")
+    said = [str(tmp_path / part) if part in ("bad.csv", ".") else part for part in options]
+    done = pal("init", "birds", *said, env={"REDIS_URL": redis_url, "PAL_HOME": str(tmp_path / "home")})
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "home" / "projects").exists()
 
 
 def test_init_without_images_says_what_is_missing(redis_url: str, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ from pal_backend.core.neighbours import build_space
 from pal_backend.core.recipes import DEFAULT
 from pal_backend.coverage import GIVEN, PCA, cover_pool
 from pal_backend.errors import ConflictError, InputError
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_images, load_samples
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version
 

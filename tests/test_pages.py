@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from pal_backend.core.vocabulary import (
     Annotation,
     AnnotationKey,
     Answer,
+    Medium,
     Pair,
     Purpose,
     Question,
@@ -24,7 +27,10 @@ from pal_backend.core.vocabulary import (
     Verdict,
 )
 from pal_backend.door import COOKIE
+from pal_backend.pool_index import load_samples
+from pal_backend.pool_manifest import ManifestPool
 from pal_backend.queues import Queues
+from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.history import Point
 from pal_backend.store.stores import Stores
@@ -365,3 +371,25 @@ def test_a_lead_lets_a_worker_look_again(web: WebSide) -> None:
     assert viewer.post(f"{OVERVIEW}/examine", data={"token": token_of(viewer)}).status_code == 403
     jobs = Queues(web.settings.redis_url).jobs()
     assert [(job.kind, job.project) for job in jobs] == [("examine", PROJECT)]
+
+
+def test_texts_stand_where_pictures_would(web: WebSide, tmp_path: Path) -> None:
+    """A card with the first words, its words for who does not see it, and the whole text behind it."""
+    texts = [f"Text {number} <script>" for number in range(12)]
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    artefacts = web.stores.artefacts
+    artefacts.remove("projects/rec/pool")
+    ingest(ManifestPool(file, Medium.TEXT), artefacts, "rec", 8, medium=Medium.TEXT)
+    samples = [sample.id for sample in load_samples(artefacts, "rec")]
+    web.stores.projects.save(replace(web.stores.projects.get("rec"), medium=Medium.TEXT, pool=str(file)))
+    client = entered(web, "viewer")
+    card = client.get(f"/projects/rec/thumbs/{samples[3]}")
+    assert (card.status_code, card.headers["content-type"]) == (200, "image/svg+xml")
+    assert "Text 3 &lt;script&gt;" in card.text
+    assert "script" not in card.headers["content-security-policy"]
+    assert "unsafe" not in card.headers["content-security-policy"]
+    whole = client.get(f"/projects/rec/pictures/{samples[3]}")
+    assert (whole.text, whole.headers["content-type"]) == (texts[3], "text/plain; charset=utf-8")
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert client.get(f"/projects/rec/thumbs/{'f' * 16}").status_code == 404

@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pal_backend.errors import InputError, NotFoundError
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import (
     PoolSample,
     content_type,
@@ -25,7 +26,7 @@ from pal_backend.pool_index import (
     pool_file,
     read_inside,
 )
-from pal_backend.samples import FolderPool, IngestReport, ingest, write_digits
+from pal_backend.samples import IngestReport, ingest, write_digits
 from pal_backend.store.artefacts import Artefacts
 
 RED, GREEN, GREY = (250, 0, 0), (0, 250, 0), (90, 90, 90)

@@ -96,7 +96,7 @@ class Foreman:
         self._context = multiprocessing.get_context("fork")
         self._children: dict[str, Any] = {}
         self._stopping = False
-        self._reconciled_at = time.monotonic()
+        self._reconciled_at = self._pools_at = time.monotonic()
 
     def run(self) -> int:
         """Until SIGTERM or SIGINT; returns the exit code."""
@@ -137,7 +137,11 @@ class Foreman:
         due = time.monotonic() - self._reconciled_at >= self._settings.reconcile_seconds
         if due:
             self._reconciled_at = time.monotonic()
-        chores = self._context.Process(target=look_after, args=(self._settings, due), name="pal-chores")
+        often = self._settings.pool_seconds
+        pools = bool(often) and time.monotonic() - self._pools_at >= often
+        if pools:
+            self._pools_at = time.monotonic()
+        chores = self._context.Process(target=look_after, args=(self._settings, due, pools), name="pal-chores")
         chores.start()
         chores.join(30)
 
@@ -155,13 +159,13 @@ class Foreman:
         return 0
 
 
-def look_after(settings: Settings, reconcile: bool) -> None:
+def look_after(settings: Settings, reconcile: bool, pools: bool) -> None:
     """One round of chores, in a short-lived process."""
     from worker import bootstrap, jobs
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        jobs.look_after(bootstrap.build(settings), reconcile)
+        jobs.look_after(bootstrap.build(settings), reconcile, pools)
     except (PalError, RedisError) as problem:
         log.warning("looking after the projects has to wait: %s", problem)
 

@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from pal_backend import queues, samples
@@ -22,9 +21,9 @@ from pal_backend.exports.making import make_and_keep
 from pal_backend.exports.pushing import Pusher
 from pal_backend.exports.snapshot import Snapshot
 from pal_backend.media import MediaLinks
+from pal_backend.pool_sources import Sources
 from pal_backend.reconcile import Reconciler
 from pal_backend.refill import Refiller
-from pal_backend.samples import FolderPool
 from worker import bootstrap, training
 from worker.bootstrap import Workshop
 from worker.sitting import LEASE_SECONDS, Sitting
@@ -100,13 +99,14 @@ def ingest(project: str) -> dict[str, Any]:
     """Take in what is new in the pool; a pool that has changed gets a version that covers it."""
     shop = bootstrap.build()
     kept = shop.stores.projects.get(project)
-    pool = FolderPool(Path(kept.pool))
+    pool = Sources(shop.settings, shop.label_studio).open(kept.pool, kept.medium)
     found = samples.ingest(
         pool,
         shop.stores.artefacts,
         project,
         shop.settings.image_size,
         lambda done, of: queues.report_progress({"done": done, "of": of}),
+        medium=kept.medium,
     )
     learns = settled(kept, shop.stores, shop.operator).choice
     version = cover_pool(
@@ -162,12 +162,16 @@ def _snapshot(shop: Workshop, project: str) -> Snapshot:
     )
 
 
-def look_after(shop: Workshop, reconcile_too: bool) -> None:
-    """Wake sittings that nobody woke (a worker was killed, a version was published), reconcile what is due."""
+def look_after(shop: Workshop, reconcile_too: bool, pools_too: bool = False) -> None:
+    """Wake sittings that nobody woke (a worker was killed, a version was published), reconcile what is due, look for new
+    samples.
+    """
     for project in shop.stores.projects.names():
         try:
             if shop.stores.sittings(project).holder() is None and _behind(shop, project):
                 shop.queues.learn(project)
+            if pools_too:
+                shop.queues.ingest(project)
             if reconcile_too:
                 _ask_for_map(shop, project)
                 shop.queues.reconcile(project, "due")

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pal_backend import wire
+from pal_backend.core.asking.state import Spared
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import Space
 from pal_backend.core.solver_space import space_with
 from pal_backend.core.vocabulary import HOUSE, Annotation, AnnotationKey
+from pal_backend.pool_index import load_near, load_withdrawn
 from pal_backend.store.answers import Applied
 from pal_backend.store.events import StoredEvent
 from pal_backend.store.history import Point
@@ -33,6 +35,8 @@ READ_COUNT = 500
 BLOCK_MS = 500
 LEAST_PAUSE = 0.1
 MOST_PAUSE = 3.0
+LOOK_SECONDS = 5.0
+"""How often a sitting looks whether the pool has lost samples or gained near duplicates."""
 PUBLISH_SHARE = 5.0
 """Publishing takes at most one fifth of the time: after a publish of t seconds the next waits 5 t (0.1 to 3 s)."""
 
@@ -81,6 +85,7 @@ class Sitting:
                 return folded
             self._follow_project()
             self._follow_version()
+            self._follow_pool()
             batch = self._events.read(self._events.cursor(), READ_COUNT, BLOCK_MS)
             if batch:
                 self._fold(batch)
@@ -98,6 +103,7 @@ class Sitting:
     def _open(self) -> None:
         version = self._versions.load(self._versions.current_or_fail())
         self._version = version.id
+        self._looked_at = float("-inf")
         self._learner = Learner(self._seen(version), strategy=self._project.strategy, seed=self._project.seed)
         annotations = self._answers.all()
         self._learner.set_answers(answer for annotation in annotations for answer in annotation.answers)
@@ -113,6 +119,16 @@ class Sitting:
         version = self._versions.load(current)
         self._learner.move_to(self._seen(version))
         self._version, self._dirty = version.id, True
+
+    def _follow_pool(self) -> None:
+        """Ask no more about what was withdrawn from the pool, and last about near duplicates."""
+        if self._clock() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = self._clock()
+        artefacts, name = self._shop.stores.artefacts, self._project.name
+        twins = frozenset(load_near(artefacts, name))
+        if self._learner.spare(Spared(load_withdrawn(artefacts, name), twins)):
+            self._dirty = True
 
     def _follow_project(self) -> None:
         """Ask as the project says now: somebody may have paused it, or chosen another strategy or number of questions."""

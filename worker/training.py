@@ -26,7 +26,7 @@ from pal_backend.core.learning.settings import TrainingSettings
 from pal_backend.core.learning.training import Trained, pick_device
 from pal_backend.core.neighbours import Space, build_space
 from pal_backend.core.recipes import NeighbourRule, pretext_of, recipe
-from pal_backend.core.vocabulary import Annotation, Answer
+from pal_backend.core.vocabulary import Annotation, Answer, Medium
 from pal_backend.coverage import GIVEN
 from pal_backend.errors import ConflictError, UnavailableError
 from pal_backend.material import material_of
@@ -36,6 +36,7 @@ from pal_backend.rank_processes import processes_for, retrain_on
 from pal_backend.store.projects import Project
 from pal_backend.store.unfinished import Start
 from pal_backend.store.version_files import Version
+from pal_backend.text_features import text_features
 from worker.bootstrap import Workshop
 from worker.networks import as_it_comes, goes_on, made_by
 
@@ -59,6 +60,8 @@ class Snapshot:
     annotations: list[Annotation]
     difficulty: NDArray[np.float32] | None = None
     """Losses of the pretext task, float32 (N,), where recipe or strategy ask for them."""
+    texts: NDArray[np.float32] | None = None
+    """What the backbone saw in the texts, float32 (N, D), row by row; None of images."""
 
     @property
     def answers(self) -> list[Answer]:
@@ -95,11 +98,25 @@ def take_snapshot(shop: Workshop, name: str, revision: int) -> Snapshot:
         attempt=attempt,
         version=version,
         space=build_space(version.sample_ids, version.features),
-        images=load_images(shop.stores.artefacts, name)[rows],
+        images=_images(shop, project, rows),
         samples=[pool[place] for place in rows],
         annotations=list(start.annotations),
         difficulty=version.difficulty,
+        texts=_texts(shop, project, rows),
     )
+
+
+def _images(shop: Workshop, project: Project, rows: list[int]) -> NDArray[np.uint8]:
+    if project.medium is Medium.TEXT:
+        return np.zeros((len(rows), 1, 1, 1), np.uint8)
+    return load_images(shop.stores.artefacts, project.name)[rows]
+
+
+def _texts(shop: Workshop, project: Project, rows: list[int]) -> NDArray[np.float32] | None:
+    if project.medium is not Medium.TEXT:
+        return None
+    # Not fitted anew here: the version, the training and what joins later must see the same columns.
+    return text_features(shop.stores.artefacts, project.name, project.backbone, refit=False)[0][rows]
 
 
 def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Callable[[], bool]) -> Trained:
@@ -111,7 +128,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
         PalError: the backbone, its weights or the file of features cannot be used.
     """
     settings, choice, chosen = shop.settings, snapshot.project.choice, recipe(snapshot.project.recipe)
-    material = material_of(choice, snapshot.images, snapshot.samples)
+    material = material_of(choice, snapshot.images, snapshot.samples, snapshot.texts)
     versions, unfinished = shop.stores.versions(snapshot.project.name), shop.stores.unfinished(snapshot.project.name)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))  # one core stays with answers and pages
     prior = _prior(shop, snapshot, material, progress, should_stop)
@@ -129,7 +146,7 @@ def run(shop: Workshop, snapshot: Snapshot, progress: Progress, should_stop: Cal
             keep_seconds=settings.checkpoint_seconds,
         ),
         choice=choice,
-        processes=processes_for(settings.train_processes, settings.device, choice),
+        processes=1 if snapshot.texts is not None else processes_for(settings.train_processes, settings.device, choice),
         prior=prior,
         progress=progress,
         should_stop=should_stop,
@@ -155,6 +172,8 @@ def pretext_losses(
         UnavailableError: the worker was stopped.
     """
     project, version = snapshot.project, snapshot.version
+    if snapshot.texts is not None:
+        return None
     found = difficulty_for(
         pretext_of(project.recipe, project.strategy),
         version,
@@ -218,6 +237,8 @@ def take_as_it_comes(shop: Workshop, snapshot: Snapshot) -> dict[str, Any] | Non
     """
     if snapshot.project.tuning != Tuning.FROZEN:
         return None
+    if snapshot.texts is not None:  # a version of what another backbone saw is made when the pool is taken in
+        return {"version": snapshot.version.id, "current": True, "reason": "nothing learns, since the tuning is frozen"}
     device = shop.settings.device
     found = as_it_comes(snapshot.project.choice, snapshot.version, snapshot.images, snapshot.samples, device)
     if found is None:

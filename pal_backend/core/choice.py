@@ -10,10 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pal_backend.core.vocabulary import Medium
 from pal_backend.errors import InputError
 
 SMALL = "small"
 """Our own network for tiny images."""
+TFIDF = "tfidf"
+"""What sees texts where nobody says more: weighted words, reduced."""
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 """Kinds of file from which weights are read."""
 MAX_CHARACTERS = 1_000
@@ -44,6 +47,8 @@ class Source(StrEnum):
     """A function that an installed package offers under a name."""
     FEATURES = "features"
     """No network: features made elsewhere, in a file."""
+    TFIDF = "tfidf"
+    """No network: weighted words, of texts."""
 
 
 _LIBRARY = re.compile(r"(torchvision|timm):([A-Za-z0-9][A-Za-z0-9_.-]*)(?:@([1-9][0-9]{0,3}))?\Z", re.ASCII)
@@ -78,6 +83,8 @@ class BackboneName:
             raise _unreadable(text)
         if text == SMALL:
             return cls(Source.SMALL, text)
+        if text == TFIDF:
+            return cls(Source.TFIDF, text)
         if found := _LIBRARY.match(text):
             side = int(found[3]) if found[3] else None
             if side is not None and side > MAX_SIDE:
@@ -132,26 +139,30 @@ class Choice:
             tuning=self.tuning or other.tuning,
         )
 
-    def completed(self) -> Choice:
-        """With our defaults in what nobody said: SimCLR, the small network, all of it learning."""
-        name = BackboneName.parse(self.backbone or SMALL)
-        given = name.source is Source.FEATURES
+    def completed(self, medium: Medium = Medium.IMAGE) -> Choice:
+        """With our defaults in what nobody said: SimCLR, the small network, all of it learning; of texts weighted words."""
+        backbone = self.backbone or (TFIDF if medium is Medium.TEXT else SMALL)
+        given = medium is Medium.TEXT or BackboneName.parse(backbone).source is Source.FEATURES
         return Choice(
             recipe=self.recipe or "simclr",
-            backbone=self.backbone or SMALL,
+            backbone=backbone,
             weights=self.weights,
             tuning=self.tuning or (Tuning.FROZEN if given else Tuning.FULL),
         )
 
-    def check(self) -> Choice:
-        """This choice, complete, if its parts go together; nothing is imported or opened.
+    def check(self, medium: Medium = Medium.IMAGE) -> Choice:
+        """This choice, complete, if its parts go together for samples of this kind; nothing is imported or opened.
 
         Raises:
             InputError: a name cannot be read, or the parts do not go together.
         """
-        whole = self.completed()
+        whole = self.completed(medium)
         name = BackboneName.parse(whole.backbone)
         tuning = read_tuning(whole.tuning)
+        if medium is Medium.TEXT:
+            return replace(_for_texts(whole, name, tuning), tuning=tuning)
+        if name.source is Source.TFIDF:
+            raise InputError(f"the backbone {TFIDF} is for texts; expected one for images; choose another")
         if name.source is Source.FEATURES and (tuning is Tuning.FULL or whole.weights):
             found = f"weights {whole.weights!r:.60}" if whole.weights else "tuning 'full'"
             raise InputError(
@@ -164,6 +175,21 @@ class Choice:
                 "learned has nothing to keep; give a file with --weights, or tuning full"
             )
         return replace(whole, tuning=tuning)
+
+
+def _for_texts(whole: Choice, name: BackboneName, tuning: Tuning) -> Choice:
+    """The choice, if it can see texts: of these there are no views, and no network of ours learns them."""
+    if name.source in (Source.SMALL, Source.TORCHVISION, Source.TIMM) or whole.weights:
+        raise InputError(
+            f"the backbone {whole.backbone!r:.60}{' with weights' * bool(whole.weights)} is for images; expected {TFIDF}, "
+            "features:FILE.npy, an installed backbone for texts or package.module:function; see docs/pools.md"
+        )
+    if tuning is Tuning.FULL or whole.recipe != "simclr":
+        raise InputError(
+            f"recipe {whole.recipe!r:.60} with tuning {tuning} on texts; expected recipe simclr and tuning frozen or head, "
+            "since there are no views of texts; leave them out"
+        )
+    return whole
 
 
 def read_tuning(text: str) -> Tuning:

@@ -10,7 +10,7 @@ import numpy as np
 from pal_backend.core.asking.checked import Strategy
 from pal_backend.core.asking.questions import make_pairs, make_screens, worth
 from pal_backend.core.asking.seams import Seam, seams, unsettled
-from pal_backend.core.asking.state import State
+from pal_backend.core.asking.state import Spared, State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.asking.verification import mix_in
 from pal_backend.core.beliefs import Beliefs, believe
@@ -53,6 +53,7 @@ class Learner:
         self._beliefs: Beliefs | None = None
         self._seams: Sequence[Seam] = ()
         self._current: State | None = None
+        self._spared = Spared()
         self.move_to(space)
 
     @property
@@ -115,6 +116,13 @@ class Learner:
         self._beliefs = self._current = None
         self._folded = []
         self._fold()
+
+    def spare(self, spared: Spared) -> bool:
+        """Let people be spared these samples from now on, and no others; returns whether that changes anything."""
+        changed = spared != self._spared
+        if changed:
+            self._spared, self._current = spared, None
+        return changed
 
     def ask_by(self, strategy: str | Strategy) -> None:
         """Choose the next questions by another strategy; what is known and what is open stays.
@@ -239,7 +247,7 @@ class Learner:
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            self._current = State.of(self._space, self._graph, self.beliefs, self._seams)
+            self._current = State.of(self._space, self._graph, self.beliefs, self._seams, self._spared)
         return self._current.with_open(open_questions) if open_questions else self._current
 
 

@@ -49,6 +49,13 @@ class QuestionKind(StrEnum):
     SCREEN = "screen"
 
 
+class Medium(StrEnum):
+    """What the samples of a pool are."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
 class Purpose(StrEnum):
     """Why a question is asked."""
 

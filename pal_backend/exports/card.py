@@ -19,13 +19,15 @@ from pal_backend.core.contradictions import contradictions
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.grouping import Group, Grouping, Member
 from pal_backend.core.quality import Quality, percent
-from pal_backend.core.vocabulary import Annotation, Answer, Pair, Purpose, SampleId, Verdict
+from pal_backend.core.vocabulary import Annotation, Answer, Medium, Pair, Purpose, SampleId, Verdict
 from pal_backend.curve import curve
 from pal_backend.errors import PalError
 from pal_backend.exports.snapshot import Made, Snapshot
 from pal_backend.images import decode
 from pal_backend.media import MediaFiles
-from pal_backend.pool_index import load_images
+from pal_backend.pool_content import medium_of
+from pal_backend.pool_index import load_images, local_root
+from pal_backend.text_cards import TextCards
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 GROUPS = 40
@@ -179,8 +181,12 @@ def _with_pictures(group: Group, grouping: Grouping, name: str, picture: Callabl
 
 def _pictures(snapshot: Snapshot) -> Callable[[SampleId], str]:
     """What makes a sample's picture as a data URI: from its file, else from the small image that training sees."""
-    name, pool = snapshot.project.name, Path(snapshot.project.pool)
-    files = MediaFiles(snapshot.stores.artefacts, lambda: 0.0)
+    name, pool = snapshot.project.name, local_root(snapshot.project.pool)
+    artefacts = snapshot.stores.artefacts
+    if medium_of(artefacts, name) is Medium.TEXT:
+        cards = TextCards(artefacts, lambda: 0.0)
+        return lambda sample: _uri("image/svg+xml", cards.card(name, sample).content)
+    files = MediaFiles(artefacts, lambda: 0.0)
     rows = {sample.id: row for row, sample in enumerate(snapshot.samples)}
     small: list[Any] = []
 
@@ -191,13 +197,17 @@ def _pictures(snapshot: Snapshot) -> Callable[[SampleId], str]:
             if sample not in rows:
                 return ""
             if not small:
-                small.append(load_images(snapshot.stores.artefacts, name))
+                small.append(load_images(artefacts, name))
             pixels = small[0][rows[sample]].squeeze()
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY)
-        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return _uri("image/webp", buffer.getvalue())
 
     return picture
+
+
+def _uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _render(values: dict[str, Any]) -> str:

@@ -21,12 +21,14 @@ from pal_backend.core.learning.backbones import SmallConvNet, Tuning, given
 from pal_backend.core.learning.model import Model, floats
 from pal_backend.core.learning.pixels import Components
 from pal_backend.core.learning.untrained import untrained
+from pal_backend.core.vocabulary import Medium
 from pal_backend.coverage import GIVEN, Given
 from pal_backend.errors import ConflictError, InputError, NotFoundError
 from pal_backend.exports.archive import archive
 from pal_backend.exports.loader import loader
 from pal_backend.exports.snapshot import Made, Snapshot
 from pal_backend.given_features import given_features
+from pal_backend.pool_content import medium_of
 from pal_backend.pool_index import load_images
 from pal_backend.store.version_files import Version
 
@@ -138,6 +140,11 @@ def _subject(snapshot: Snapshot) -> _Subject:
     if snapshot.version is None:
         raise NotFoundError(f"project {name} has no model version yet; taking in the pool makes one")
     version = stores.versions(name).load(snapshot.version)
+    if medium_of(stores.artefacts, name) is Medium.TEXT:
+        raise InputError(
+            f"version {version.id} has no model that can leave: {name} holds texts, whose words or function of yours give "
+            "the features; expected images; take the embeddings home instead"
+        )
     row = {sample.id: number for number, sample in enumerate(snapshot.samples)}
     if any(sample not in row for sample in version.sample_ids):
         raise ConflictError(
@@ -192,9 +199,11 @@ def _as_it_came(version: Version, images: NDArray[np.uint8], choice: Choice, dev
             f"version {version.id} is {version.note!r:.80}, but the project is set to {found.note!r:.80}; expected the same; "
             "let workers take in the pool again, then export"
         )
+    fitted_on = version.metrics.get("fitted_on")
+    fitted_on = fitted_on if isinstance(fitted_on, int) else None
     if found.network is None:
-        return Portable(_components(images)), "pca"
-    scaled = untrained(images, found.network, device=device)
+        return Portable(_components(images[:fitted_on])), "pca"
+    scaled = untrained(images, found.network, device=device, fitted_on=fitted_on)
     return Portable(
         found.network.cpu(), None, (torch.from_numpy(scaled.centre), torch.from_numpy(scaled.factor))
     ), choice.backbone

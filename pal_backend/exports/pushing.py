@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from label_config.classes import Classes, classes_config, read_classes, with_labels
-from pal_backend.core.vocabulary import SampleId
+from pal_backend.core.vocabulary import Medium, SampleId
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.exports.kinds import LABEL_STUDIO
 from pal_backend.exports.pushed import Pushed, Task, read_task
@@ -22,6 +22,7 @@ from pal_backend.exports.snapshot import Snapshot
 from pal_backend.label_studio import LabelStudio
 from pal_backend.label_studio_values import RemoteProject
 from pal_backend.media import MediaLinks
+from pal_backend.pool_content import medium_of
 from pal_backend.store.errands import Errand, Errands
 from pal_backend.store.exports import Export
 from pal_backend.store.numbers import Numbers
@@ -65,6 +66,10 @@ class Pusher:
         """
         if snapshot.grouping is None:
             raise NotFoundError(f"project {snapshot.project.name} has no groups yet; they come with the first answers")
+        if medium_of(snapshot.stores.artefacts, snapshot.project.name) is Medium.TEXT:
+            raise InputError(
+                f"{snapshot.project.name} holds texts; predictions can be pushed for images alone as yet; take the groups home as a file"
+            )
         return _Push(self, snapshot).run(target)
 
 

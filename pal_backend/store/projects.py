@@ -20,7 +20,7 @@ from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from pal_backend.core.choice import Choice
-from pal_backend.core.vocabulary import Opinion, QuestionKind
+from pal_backend.core.vocabulary import Medium, Opinion, QuestionKind
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.store.artefacts import Artefacts
 from pal_backend.store.records import Record, dump
@@ -72,7 +72,7 @@ class Project:
 
     name: str
     pool: str
-    """The folder the samples came from, absolute."""
+    """Where the samples come from, as :func:`pal_backend.pool_sources.read_pool` gives it."""
     desks: tuple[Desk, ...]
     candidates: int = 8
     """Candidates on a screen."""
@@ -87,6 +87,7 @@ class Project:
     seal: str = ""
     """That the backbone was named by `pal init`; see :meth:`pal_backend.choosing.Operator.seal`."""
     question_text: str = QUESTION_TEXT
+    medium: Medium = Medium.IMAGE
     open_questions: int = 0
     """Least number of open questions on a desk; 0: as ``PAL_OPEN_QUESTIONS`` says."""
     paused_at: float = 0.0
@@ -268,6 +269,7 @@ def _load(record: Record, name: str) -> Project:
         tuning=record.text("tuning", ""),
         seal=record.text("seal", ""),
         question_text=record.text("question_text", QUESTION_TEXT),
+        medium=record.as_choice(record.value.get("medium", Medium.IMAGE), Medium),
         open_questions=record.whole("open_questions", 0),
         paused_at=record.number("paused_at", 0.0),
         recipe_by=record.text("recipe_by", ""),

@@ -18,8 +18,9 @@ from pal_backend.core.learning.model import Model, pack
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Pair, Purpose, QuestionKind, Verdict
 from pal_backend.exports.snapshot import Snapshot
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_images, load_samples
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version

@@ -18,10 +18,11 @@ from pal_backend.exports.answers import MAX_ANSWERS, take_in, tell
 from pal_backend.exports.making import make
 from pal_backend.joining import Joiner, Wanted
 from pal_backend.label_studio_values import RemoteTask
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_samples
 from pal_backend.queues import Queues
 from pal_backend.reconcile import Reconciler
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.imports import IMPORTED, Imports
 from pal_backend.store.records import load_lines

@@ -17,8 +17,9 @@ from pal_backend.core.vocabulary import Annotation, AnnotationKey, Answer, Pair,
 from pal_backend.errors import InputError, NotFoundError
 from pal_backend.exports.making import make, write
 from pal_backend.exports.snapshot import Snapshot
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_samples
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores
 from pal_backend.store.version_files import Version

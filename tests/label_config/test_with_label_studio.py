@@ -9,6 +9,8 @@ from label_config.results import pair_result, screen_result
 
 PAIR_TASK = render.pair_task("http://h/a.png", "http://h/b.png")
 SCREEN_TASK = render.screen_task("http://h/a.png", [("id1", "http://h/b.png"), ("id2", "http://h/c.png")])
+TEXT_PAIR_TASK = render.text_pair_task("One <b>text</b>", "Another")
+TEXT_SCREEN_TASK = render.text_screen_task("One text", [("id1", "Another <script>"), ("id2", "A third")])
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,8 @@ def interface() -> Any:
     [
         (render.pair_config, PAIR_TASK, [pair_result(label) for label in ("Same", "Different", "Unsure")]),
         (render.screen_config, SCREEN_TASK, [screen_result(["id2"]), screen_result([])]),
+        (render.text_pair_config, TEXT_PAIR_TASK, [pair_result(label) for label in ("Same", "Different", "Unsure")]),
+        (render.text_screen_config, TEXT_SCREEN_TASK, [screen_result(["id2"]), screen_result([])]),
     ],
 )
 def test_label_studio_takes_what_we_make(interface: Any, config: Any, task: Any, results: Any, text: str) -> None:

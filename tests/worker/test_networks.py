@@ -23,9 +23,10 @@ from pal_backend.coverage import GIVEN, cover_pool
 from pal_backend.credentials import Credentials
 from pal_backend.errors import AccessError
 from pal_backend.material import material_of
+from pal_backend.pool_folder import FolderPool
 from pal_backend.pool_index import load_samples
 from pal_backend.queues import Queues
-from pal_backend.samples import FolderPool, ingest
+from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores

@@ -61,10 +61,13 @@ def _nonsense(name: str, found: str, expected: str) -> ConfigError:
 
 
 def _once(candidates: Candidates, state: State) -> Candidates:
-    """Without pairs that are open, and of a pair given twice, or both ways round, the one that scores most."""
+    """Without pairs that are open or have a sample that was withdrawn, and of a pair given twice, or both ways round, the one that scores most."""
     keys = pair_keys(candidates.left, candidates.right, len(state.space.sample_ids))
     best = np.lexsort((candidates.left, -candidates.scores))
     first = np.zeros(len(keys), bool)
     first[best[np.unique(keys[best], return_index=True)[1]]] = True
     some = first & ~np.isin(keys, open_pair_keys(state))
+    if state.withdrawn:
+        gone = list(state.withdrawn)
+        some &= ~np.isin(candidates.left, gone) & ~np.isin(candidates.right, gone)
     return Candidates(candidates.left[some], candidates.right[some], candidates.scores[some])

@@ -53,7 +53,10 @@ def _first(state: State, scores: Floats, vain: Floats) -> Candidates:
     neighbours.
     """
     typical, sizes = state.space.medoids
-    anchor = int(typical[(sizes * 0.5 ** (vain[typical] // PATIENCE)).argmax()])
+    worth = sizes * 0.5 ** (vain[typical] // PATIENCE)
+    worth[np.isin(typical, list(state.withdrawn))] = 0.0
+    # Where all that was typical was withdrawn, whatever is left is compared with what is worth most of it.
+    anchor = int(typical[worth.argmax()] if worth.any() else scores.argmax())
     allowed = np.ones(len(scores), bool)
     allowed[anchor] = False
     near = state.space.neighbours(anchor)

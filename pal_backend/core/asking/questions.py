@@ -32,12 +32,12 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     """Informativeness now (0..1), P(same) of each candidate, and whether it is moot.
 
     Informativeness rises with the doubt about the candidates, most where P(same) is one half, or with what is to gain
-    from learning whether two groups are one. A question with a sample that the space does not know is moot, and so is a
+    from learning whether two groups are one. A question with a sample that the space does not know, or that was withdrawn, is moot, and so is a
     verification whose group no longer stands; otherwise a check keeps the informativeness it was given. A re-check stays
     while any of its samples is worth one: which of a pair is asked about may turn around, and that is the same question.
     """
     index = state.space.index
-    if any(sample not in index for sample in question.samples):
+    if any(sample not in index or index[sample] in state.withdrawn for sample in question.samples):
         return 0.0, (0.5,) * len(question.candidates), True
     anchor = index[question.anchor]
     rows = [index[sample] for sample in question.candidates]

@@ -16,10 +16,25 @@ from pal_backend.core.asking.seams import Seam, seams
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
-from pal_backend.core.vocabulary import Pair, Question
+from pal_backend.core.vocabulary import Pair, Question, SampleId
 
+TWIN_WORTH = 0.01
+"""Worth of asking about a near duplicate, over that of another sample: its place follows from that of its twin."""
 REPRESENTATIVES = 8
 """Members of a group that a sample may be compared with, the best confirmed ones."""
+
+
+@dataclass(frozen=True)
+class Spared:
+    """Samples that people are spared.
+
+    Args:
+        withdrawn: not in the pool any more: their answers stand, nobody is asked about them.
+        twins: near duplicates of another sample of the pool: asked about last.
+    """
+
+    withdrawn: frozenset[SampleId] = frozenset()
+    twins: frozenset[SampleId] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +50,7 @@ class State:
         seams: where groups may have been joined wrongly, the most doubtful first.
         open_rows: rows of samples that an open question is about to place.
         open_pairs: pairs in open questions.
+        withdrawn: rows of samples that nobody is asked about.
     """
 
     space: Space
@@ -45,14 +61,25 @@ class State:
     seams: tuple[Seam, ...] = ()
     open_rows: frozenset[int] = frozenset()
     open_pairs: frozenset[Pair] = frozenset()
+    withdrawn: frozenset[int] = frozenset()
 
     @classmethod
     def of(
-        cls, space: Space, graph: SimilarityGraph, beliefs: Beliefs, stitched: Sequence[Seam] | None = None
+        cls,
+        space: Space,
+        graph: SimilarityGraph,
+        beliefs: Beliefs,
+        stitched: Sequence[Seam] | None = None,
+        spared: Spared = Spared(),
     ) -> State:
         """The state with no question open; seams are looked for unless they are given."""
         found = seams(space, graph, beliefs) if stitched is None else stitched
-        return cls(space, graph, beliefs, doubt(space, beliefs), merge_gains(graph, beliefs), tuple(found))
+        doubts, index = doubt(space, beliefs), space.index
+        withdrawn = [index[sample] for sample in spared.withdrawn if sample in index]
+        doubts[[index[sample] for sample in spared.twins if sample in index]] *= TWIN_WORTH
+        doubts[withdrawn] = 0.0
+        gains = merge_gains(graph, beliefs)
+        return cls(space, graph, beliefs, doubts, gains, tuple(found), withdrawn=frozenset(withdrawn))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""
@@ -90,10 +117,10 @@ class State:
 
     @cached_property
     def members(self) -> list[list[int]]:
-        """Rows of each group's trusted members, the best confirmed first; ties by sample id."""
+        """Rows of each group's trusted members that can be shown, the best confirmed first; ties by sample id."""
         beliefs = self.beliefs
         group = beliefs.placed[beliefs.answered]
-        inside = np.flatnonzero(group >= 0)
+        inside = np.flatnonzero((group >= 0) & ~np.isin(beliefs.answered, list(self.withdrawn)))
         confirmed = beliefs.evidence[inside, group[inside]]
         rows, mine = beliefs.answered[inside], group[inside]
         order = np.lexsort((self.space.order[rows], -confirmed, mine))

@@ -141,6 +141,8 @@ def _again(state: State, answers: Sequence[Answer], most: int) -> list[Draw]:
     for c in np.flatnonzero(unresolved(checks, group, after)).tolist():
         row, k = int(checks.rows[c]), int(group[c])
         anchor = state.representative(k, row)
+        if row in state.withdrawn:
+            continue
         if len(found) < most and anchor not in (-1, row) and state.space.sample_ids[row] not in open_samples:
             found.append(Draw(row, anchor, k))
     return found
@@ -154,6 +156,7 @@ def _fresh(state: State, most: int, rng: np.random.Generator) -> list[Draw]:
     shown = {sample for pairs in (state.graph.edges, state.open_pairs) for pair in pairs for sample in pair}
     unseen = np.ones(len(ids), bool)
     unseen[[index[sample] for sample in shown if sample in index]] = False
+    unseen[list(state.withdrawn)] = False
     found: list[Draw] = []
     for row in rng.permutation(np.flatnonzero(unseen))[:most].tolist():
         group = int(state.beliefs.probabilities[row, :-1].argmax())

@@ -44,7 +44,7 @@ class Components:
         return -(-side // MAX_SIDE)
 
 
-def pca_features(images: NDArray[np.uint8], dim: int = 50) -> NDArray[np.float32]:
+def pca_features(images: NDArray[np.uint8], dim: int = 50, fitted_on: int | None = None) -> NDArray[np.float32]:
     """The strongest principal components of the images' pixels.
 
     Deterministic: each component's largest loading is made positive.
@@ -52,12 +52,13 @@ def pca_features(images: NDArray[np.uint8], dim: int = 50) -> NDArray[np.float32
     Args:
         images: uint8 (N, S, S, C).
         dim: components; fewer where N or the number of pixels is smaller.
+        fitted_on: how many of the images, from the first, the components are fitted on; None: all.
 
     Returns:
         float32 (N, min(dim, N, pixels)), centred, in units of the full pixel range; not whitened, so that distances are
         those of the images.
     """
-    return Components.of(images, dim).features(images)
+    return Components.of(images[:fitted_on], dim).features(images)
 
 
 def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -31,16 +31,20 @@ class AsItComes:
     factor: NDArray[np.float64]
 
 
-def untrained(images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto") -> AsItComes:
+def untrained(
+    images: NDArray[np.uint8], network: nn.Module, *, device: str = "auto", fitted_on: int | None = None
+) -> AsItComes:
     """What a backbone sees in images, uint8 (N, S, S, C).
 
-    Scaled as after a training, since a network's own scales are accidental.
+    Scaled as after a training, since a network's own scales are accidental. Mean and deviation are those of the first ``fitted_on``
+    images, if that is given.
     """
     place = pick_device(device)
     model = Model(network, Tuning.FROZEN, 1, torch.Generator()).to(place)
     seen = features_of(model, torch.from_numpy(np.ascontiguousarray(images)).to(place)).double().numpy()
-    centre = seen.mean(axis=0)
-    scale = (seen - centre).std(axis=0)
-    says_something = scale > _ROUNDING * np.abs(seen).max(axis=0)
+    known = seen[:fitted_on]
+    centre = known.mean(axis=0)
+    scale = known.std(axis=0)
+    says_something = scale > _ROUNDING * np.abs(known).max(axis=0)
     factor = np.where(says_something, 1.0 / np.where(says_something, scale, 1.0), 0.0)
     return AsItComes(((seen - centre) * factor).astype(np.float32), centre, factor)
