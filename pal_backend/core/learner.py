@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -174,6 +175,8 @@ class Learner:
             open_questions: posted and not yet answered.
         """
         state = self._state(open_questions)
+        if kind is not state.kind:
+            state = replace(state, kind=kind)
         rng = np.random.default_rng((self._seed, self.answers, len(open_questions)))
         scored = self._strategy(state, rng)
         screens = kind is QuestionKind.SCREEN

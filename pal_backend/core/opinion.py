@@ -51,5 +51,6 @@ class Smoother:
 
     def without_itself(self, beliefs: Float) -> Float:
         """Scores (N, K): what all other samples' beliefs (N, K) say of each sample; a belief's scale, but unbounded."""
-        smooth = self._map @ (self._inverse @ (self._map.T @ beliefs))
+        # in this order the product with the transposed map reads it row by row
+        smooth = self._map @ (self._inverse @ (beliefs.T @ self._map).T)
         return np.asarray((smooth - self._own * beliefs) / (1.0 - self._own), np.float32)

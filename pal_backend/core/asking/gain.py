@@ -13,6 +13,7 @@ import numpy as np
 
 from pal_backend.core.asking.scores import SETTLED, Floats, Ints
 from pal_backend.core.asking.state import Candidates, State
+from pal_backend.core.vocabulary import QuestionKind
 
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
@@ -40,12 +41,26 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
     short = np.argpartition(-scores, most - 1)[:most]
     short = short[np.lexsort((state.space.order[short], -scores[short]))]
-    likeliest = np.argsort(-state.beliefs.probabilities[short, :-1], axis=1, kind="stable")[:, :LIKELIEST]
     rows = []
+    likeliest = _likeliest(state, short)
     for row, score, groups in zip(short.tolist(), scores[short].tolist(), likeliest.tolist(), strict=True):
         partners = (state.representative(group, row) for group in groups)
         rows += [(row, partner, score) for partner in itertools.islice((p for p in partners if p >= 0), 1)]
     return Candidates.of(rows + _merges(state) + _seams(state))
+
+
+def _likeliest(state: State, rows: Ints) -> Ints:
+    """Groups to compare each of ``rows`` (M,) with, the one to be tried first in front, int64 (M, at most LIKELIEST).
+
+    On screens a sample that answers put in a group is compared with that group first. Many samples that one wrong "same"
+    put there are asked about before anything is learned; if each were compared with the group that it is believed to be
+    of, their right answers would together join the two groups.
+    """
+    likely = state.beliefs.probabilities[rows, :-1]
+    if state.kind is QuestionKind.SCREEN:
+        mine = state.beliefs.placed[rows]
+        likely[mine >= 0, mine[mine >= 0]] = np.inf
+    return np.asarray(np.argsort(-likely, axis=1, kind="stable")[:, :LIKELIEST])
 
 
 def _first(state: State, scores: Floats, vain: Floats) -> Candidates:

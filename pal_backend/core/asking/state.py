@@ -16,7 +16,7 @@ from pal_backend.core.asking.seams import Seam, seams
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
-from pal_backend.core.vocabulary import Pair, Question, SampleId
+from pal_backend.core.vocabulary import Pair, Question, QuestionKind, SampleId
 
 TWIN_WORTH = 0.01
 """Worth of asking about a near duplicate, over that of another sample: its place follows from that of its twin."""
@@ -51,6 +51,7 @@ class State:
         open_rows: rows of samples that an open question is about to place.
         open_pairs: pairs in open questions.
         withdrawn: rows of samples that nobody is asked about.
+        kind: what the questions are to be.
     """
 
     space: Space
@@ -62,6 +63,7 @@ class State:
     open_rows: frozenset[int] = frozenset()
     open_pairs: frozenset[Pair] = frozenset()
     withdrawn: frozenset[int] = frozenset()
+    kind: QuestionKind = QuestionKind.PAIR
 
     @classmethod
     def of(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,20 @@ def test_a_sample_meets_its_likeliest_group() -> None:
     offered = candidates(answers)
     fresh = [m for m, row in enumerate(offered.left.tolist()) if row % 30 > 5]
     assert np.mean(LABELS[offered.left[fresh]] == LABELS[offered.right[fresh]]) > 0.9
+
+
+def test_on_screens_a_misplaced_sample_is_compared_with_its_own_group() -> None:
+    """One wrong "same" put it there; in pairs it meets the group that it is believed to be of."""
+    answers = [said(1, IDS[0], IDS[30], "different"), said(2, IDS[0], IDS[60], "different")]
+    answers += [said(3, IDS[30], IDS[60], "different")]
+    answers += [said(10 + n, IDS[n // 5 * 30], IDS[n // 5 * 30 + n % 5 + 1], "same") for n in range(15)]
+    answers += [said(40, IDS[10], IDS[30], "same")]
+    learner = Learner(SPACE)
+    learner.set_answers(answers)
+    pairs = State.of(SPACE, learner.graph, learner.beliefs)
+    for state, group in ((pairs, 0), (replace(pairs, kind=QuestionKind.SCREEN), 1)):
+        offered = gain(state, np.random.default_rng(0))
+        assert LABELS[offered.right[offered.left == 10]].tolist() == [group]
 
 
 def test_seeds_draw_among_near_equals() -> None:
