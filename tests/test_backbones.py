@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision import models
 
-from pal_backend.backbones import Adapted, _classifier, backbone, known
+from pal_backend.backbones import Adapted, backbone, classifier, known
 from pal_backend.core.learning.backbones import Tuning
 from pal_backend.core.learning.graph import build_training_graph
 from pal_backend.core.learning.settings import TrainingSettings
@@ -173,7 +173,7 @@ def test_a_version_of_ours_is_embedded_again_and_starts_another(spec: str, tunin
 def test_the_last_layer_of_each_family_is_found(name: str, last: str) -> None:
     """What is taken off is the layer whose outputs are the classes, and nothing before it."""
     with torch.device("meta"):
-        assert _classifier(models.get_model(name, weights=None)) == last
+        assert classifier(models.get_model(name, weights=None)) == last
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,19 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
+MORE = {"set": ["--queue", "10"], "import-answers": ["--list"]}
+"""What a command wants besides, one of several."""
+WORDS = {"settle": ["none", "none", "same"]}
+"""What a command cannot do without where it is more than one word of any kind."""
+
+
 def needed(command: Any) -> list[str]:
     """What a command cannot do without; nothing of that name is there."""
+    if str(command.name) in WORDS:
+        return WORDS[str(command.name)]
     required = [parameter for parameter in command.params if parameter.required]
     options = [[parameter.opts[0]] if parameter.param_type_name == "option" else [] for parameter in required]
-    return [word for option in options for word in (*option, "none")]
+    return [*(word for option in options for word in (*option, "none")), *MORE.get(str(command.name), [])]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
