@@ -111,10 +111,12 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
         apart[a].add(b)
         apart[b].add(a)
     groups: list[Root] = []
-    for root in graph.members:
+    # The first ones bear all others. The oldest sample of all, once an answer has set it alone again, could bear none.
+    ready = {root: len(members) > 1 and len(apart[root]) >= SUPPORT for root, members in graph.members.items()}
+    for root in sorted(ready, key=ready.__getitem__, reverse=True):
         if len(apart[root].intersection(groups)) >= min(SUPPORT, len(groups)):
             groups.append(root)
-    return tuple(groups)
+    return tuple(sorted(groups, key=list(graph.members).index))
 
 
 def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:

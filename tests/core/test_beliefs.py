@@ -60,3 +60,11 @@ def test_no_answers_no_groups() -> None:
     beliefs = beliefs_of([])
     assert beliefs.groups == ()
     assert beliefs.probabilities == pytest.approx(np.ones((90, 1)))
+
+
+def test_a_sample_set_alone_again_bears_no_groups() -> None:
+    """The oldest sample of all has no group any longer and is known to differ from one; the others stand without it."""
+    answers = [said(1, "x", "b1", "different")]
+    answers += [said(2, "b1", "b2", "same"), said(3, "c1", "c2", "same"), said(4, "d1", "d2", "same")]
+    answers += [said(5, "b1", "c1", "different"), said(6, "c1", "d1", "different"), said(7, "b1", "d1", "different")]
+    assert founded(SimilarityGraph.of(answers)) == ("b1", "c1", "d1")
