@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,13 +110,20 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     for a, b in graph.cannot:
         apart[a].add(b)
         apart[b].add(a)
-    groups: list[Root] = []
-    # The first ones bear all others. The oldest sample of all, once an answer has set it alone again, could bear none.
-    ready = {root: len(members) > 1 and len(apart[root]) >= SUPPORT for root, members in graph.members.items()}
-    for root in sorted(ready, key=ready.__getitem__, reverse=True):
-        if len(apart[root].intersection(groups)) >= min(SUPPORT, len(groups)):
-            groups.append(root)
-    return tuple(sorted(groups, key=list(graph.members).index))
+    order = list(graph.members)
+    # The first two bear all others. One that an answer has set alone again could bear none, and is then looked at last.
+    tries = [order, *([*order[:n], *order[n + 1 :], order[n]] for n in range(min(SUPPORT, len(order))))]
+    most = max((_founded_in(order, apart) for order in tries), key=len)
+    return tuple(root for root in order if root in most)
+
+
+def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[Root]:
+    """Those that are kept apart from enough of the ones found before them."""
+    groups: set[Root] = set()
+    for root in order:
+        if len(apart[root] & groups) >= min(SUPPORT, len(groups)):
+            groups.add(root)
+    return groups
 
 
 def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
