@@ -24,13 +24,12 @@ from pal_backend.pages_controls import control_routes
 from pal_backend.pages_export import export_routes
 from pal_backend.pages_map import map_routes
 from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
-from pal_backend.pages_review import Frame, review_routes
+from pal_backend.pages_review import review_routes
 from pal_backend.pages_sign_in import inside, login_page, token_routes
 from pal_backend.pool_index import local_root
 from pal_backend.text_cards import STYLE_HASH, TextCards
 from pal_backend.thumbnails import Thumbnails
 from pal_backend.views_controls import controls_view
-from pal_backend.views_review import ReviewViews
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +85,10 @@ def page_routes(
     _acting(routes, views, door, gate)
     control_routes(routes, views, door, gate)
     map_routes(routes, pages, views, door)
+    review_routes(routes, pages, views, door, gate)
     export_routes(routes, pages, views, door, gate, closing=closing)
     _pictures(routes, views, door, files, cards)
     _streams(routes, views, door, closing)
-    reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)
-    frame = Frame(pages.render, lambda path: RedirectResponse(path, 303, PRIVATE), views.stamp)
-    review_routes(routes, frame, reviews, door, gate)
     return routes
 
 

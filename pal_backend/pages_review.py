@@ -1,11 +1,11 @@
 """Routes of the pages on which a lead looks closer and decides: a sample, the review, merging, splitting, undoing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from pal_backend.core.vocabulary import Pair, SampleId, Verdict
 from pal_backend.deciding import MOST_SAMPLES
@@ -13,6 +13,8 @@ from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import InputError
 from pal_backend.gate import Gate
 from pal_backend.live import short
+from pal_backend.page_views import PageViews
+from pal_backend.pages_parts import PRIVATE, Pages
 from pal_backend.views_review import ReviewViews
 
 Form = Mapping[str, Sequence[str]]
@@ -20,48 +22,30 @@ Page = Annotated[int, Query(ge=1, le=1_000_000)]
 Chosen = TypeVar("Chosen")
 
 
-@dataclass(frozen=True)
-class Frame:
-    """How pages come about: ``render`` makes one of a template, a visitor and values, ``go`` leads on to an address of ours,
-    and ``stamp`` gives a text that changes whenever a page of a project would.
-    """
-
-    render: Callable[..., Response]
-    go: Callable[[str], Response]
-    stamp: Callable[[str], str]
+def review_routes(routes: APIRouter, pages: Pages, views: PageViews, door: Door, gate: Gate) -> None:
+    """The pages for everybody; deciding and undoing for leads."""
+    reviews = ReviewViews(views.stores, views.queues, views.house.settings.label_studio_url, views.clock)
+    _looking(routes, pages, views, reviews, door)
+    _deciding(routes, reviews, door, gate)
 
 
-def review_routes(routes: APIRouter, frame: Frame, views: ReviewViews, door: Door, gate: Gate) -> None:
-    """Add them.
-
-    Args:
-        routes: where to.
-        frame: how pages come about.
-        views: what they show, and who does what they decide.
-        door: who may see them, and who may act.
-        gate: reads the bodies of forms.
-    """
-    _looking(routes, frame, views, door)
-    _deciding(routes, frame, views, door, gate)
-
-
-def _looking(routes: APIRouter, frame: Frame, views: ReviewViews, door: Door) -> None:
+def _looking(routes: APIRouter, pages: Pages, views: PageViews, reviews: ReviewViews, door: Door) -> None:
     seen = Annotated[Visitor, Depends(door.visitor)]
 
     def show(template: str, visitor: Visitor, project: str, make: Callable[[], Any]) -> Response:
-        now = short(frame.stamp(project))
-        return frame.render(template, visitor, stamp=now, view=make(), project=project)
+        now = short(views.stamp(project))
+        return pages.render(template, visitor, stamp=now, view=make(), project=project)
 
     @routes.get("/projects/{project}/samples/{sample}")
     def sample(visitor: seen, project: str, sample: SampleId) -> Response:
-        return show("sample.html", visitor, project, lambda: views.sample(project, sample))
+        return show("sample.html", visitor, project, lambda: reviews.sample(project, sample))
 
     @routes.get("/projects/{project}/review")
     def review(visitor: seen, project: str, page: Page = 1) -> Response:
-        return show("review.html", visitor, project, lambda: views.review(project, page))
+        return show("review.html", visitor, project, lambda: reviews.review(project, page))
 
 
-def _deciding(routes: APIRouter, frame: Frame, views: ReviewViews, door: Door, gate: Gate) -> None:
+def _deciding(routes: APIRouter, views: ReviewViews, door: Door, gate: Gate) -> None:
     body = Annotated[bytes, Depends(gate.body)]
 
     def acting(request: Request, content: bytes) -> Form:
@@ -70,7 +54,7 @@ def _deciding(routes: APIRouter, frame: Frame, views: ReviewViews, door: Door, g
         return form
 
     def back(project: str, page: str) -> Response:
-        return frame.go(f"/projects/{quote(project)}/{page}")
+        return RedirectResponse(f"/projects/{quote(project)}/{page}", 303, PRIVATE)
 
     @routes.post("/projects/{project}/merge")
     def merge(request: Request, project: str, content: body) -> Response:
