@@ -57,7 +57,7 @@ PARQUET := pyarrow==26.0.1
 	@touch $@
 
 test: environments .venv/.ready-test
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal -m 'not e2e'
+	.venv/bin/python -m pytest -q -n 2 -m 'not e2e'
 	.venv/bin/python -m pytest -q -m e2e
 
 .venv/.ready-docs: .venv/.ready docs/requirements.lock
