@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -181,8 +182,12 @@ def _acting(routes: APIRouter, views: PageViews, door: Door, gate: Gate) -> None
 def _words(views: PageViews, cards: TextCards) -> Callable[[str, SampleId, str], str]:
     """What stands for a picture in words: of a text its beginning, where the page says anything at all."""
 
+    @cache  # a pool never becomes another kind, and a page asks for hundreds of pictures
+    def medium(project: str) -> Medium:
+        return views.stores.projects.get(project).medium
+
     def words(project: str, sample: SampleId, alt: str) -> str:
-        if not alt or views.stores.projects.get(project).medium is not Medium.TEXT:
+        if not alt or medium(project) is not Medium.TEXT:
             return alt
         try:
             return cards.excerpt(project, sample)
