@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from pal_backend.core.asking import names
@@ -18,13 +18,13 @@ from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError, NotFoundError, PalError
 from pal_backend.gate import Gate
 from pal_backend.label_studio_people import People
-from pal_backend.live import changes, short
+from pal_backend.live import short
 from pal_backend.media import MediaFiles, Picture
 from pal_backend.page_views import PageViews
 from pal_backend.pages_controls import control_routes
 from pal_backend.pages_export import export_routes
 from pal_backend.pages_map import map_routes
-from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of
+from pal_backend.pages_parts import FOR_EVER, HERE, MEDIA_TYPES, PRIVATE, Pages, Static, form_of, stream
 from pal_backend.pages_review import review_routes
 from pal_backend.pages_sign_in import inside, login_page, token_routes
 from pal_backend.pool_index import local_root
@@ -224,11 +224,7 @@ def _streams(routes: APIRouter, views: PageViews, door: Door, closing: Callable[
     @routes.get("/projects/{project}/changes", dependencies=[Depends(door.visitor)])
     def live(project: str) -> Response:
         views.stores.projects.get(project)
-        return StreamingResponse(
-            changes(lambda: views.stamp(project), closing),
-            media_type="text/event-stream",
-            headers={**PRIVATE, "X-Accel-Buffering": "no"},
-        )
+        return stream(lambda: views.stamp(project), closing)
 
 
 def _picture(found: Picture) -> Response:

@@ -11,9 +11,9 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pal_backend.door import TOKEN_FIELD, Door, Visitor
 from pal_backend.errors import AccessError
 from pal_backend.gate import Gate
-from pal_backend.live import changes, short
+from pal_backend.live import short
 from pal_backend.page_views import PageViews
-from pal_backend.pages_parts import PRIVATE, Pages, form_of
+from pal_backend.pages_parts import PRIVATE, Pages, form_of, stream
 from pal_backend.views_export import ExportViews
 
 TYPES = {"csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8", "zip": "application/zip"}
@@ -41,8 +41,7 @@ def export_routes(
     @routes.get("/projects/{project}/export/changes", dependencies=[Depends(door.visitor)])
     def live(project: str) -> Response:
         exports.stamp(project)
-        stream = changes(lambda: exports.stamp(project), closing)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={**PRIVATE, "X-Accel-Buffering": "no"})
+        return stream(lambda: exports.stamp(project), closing)
 
     @routes.post("/projects/{project}/export/label-studio")
     def push(request: Request, project: str, content: body) -> Response:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pal_backend.core.quality import percent
 from pal_backend.door import Visitor
+from pal_backend.live import changes
 
 HERE = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -71,6 +72,12 @@ class Pages:
         """A page."""
         text = self._environment.get_template(template).render(visitor=visitor, **values)
         return HTMLResponse(text, status, PRIVATE)
+
+
+def stream(stamp: Callable[[], str], closing: Callable[[], bool]) -> StreamingResponse:
+    """Events that tell a page of each change of its stamp; no proxy may hold them back."""
+    headers = {**PRIVATE, "X-Accel-Buffering": "no"}
+    return StreamingResponse(changes(stamp, closing), media_type="text/event-stream", headers=headers)
 
 
 def form_of(content: bytes) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pal_backend.errors import InputError
-from pal_backend.exports.kinds import KINDS, LABEL_STUDIO, Kind, kind_of
+from pal_backend.exports.kinds import KINDS, LABEL_STUDIO, Kind, kind_of, label_of
 from pal_backend.page_views import PageViews
 from pal_backend.queues import JobStatus
 from pal_backend.store.exports import Export
@@ -134,7 +134,7 @@ class ExportViews:
         """As :attr:`pal_backend.exports.snapshot.Snapshot.label` has it."""
         revision = self._stores.revisions(project).current()
         version = self._stores.versions(project).current() if revision is None else revision.version
-        return f"{version or 'none'}-r{0 if revision is None else revision.number}"
+        return label_of(version, None if revision is None else revision.number)
 
 
 def _work(job: JobStatus | None, made: Export | None) -> Work | None:

@@ -40,6 +40,11 @@ LABEL_STUDIO = "label-studio"
 """Under this name the last push of predictions stands beside the files."""
 
 
+def label_of(version: str | None, revision: int | None) -> str:
+    """Version and revision, as `v0003-r41`; `r0` before anything was learned."""
+    return f"{version or 'none'}-r{revision or 0}"
+
+
 def kind_of(name: str) -> Kind:
     """The kind of that name.
 

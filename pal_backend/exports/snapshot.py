@@ -11,6 +11,7 @@ from pal_backend.choosing import Operator
 from pal_backend.core.grouping import Grouping
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.vocabulary import Annotation, Answer, SampleId
+from pal_backend.exports.kinds import label_of
 from pal_backend.pool_index import PoolSample, load_samples
 from pal_backend.store.projects import Project
 from pal_backend.store.revisions import Revision
@@ -110,4 +111,4 @@ class Snapshot:
     @property
     def label(self) -> str:
         """Version and revision, as `v0003-r41`; `r0` before anything was learned."""
-        return f"{self.version or 'none'}-r{self.revision.number if self.revision else 0}"
+        return label_of(self.version, self.revision.number if self.revision else None)
