@@ -15,6 +15,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from benchmarks.questions_tables import console
 from pal_backend.core.evaluation import calibration
 from pal_backend.core.learner import Learner
 from pal_backend.core.neighbours import build_space
+from pal_backend.core.posterior import Posterior
 from pal_backend.errors import PalError
 from pal_backend.simulation import Annotator
 
@@ -50,7 +52,7 @@ def run(data: Dataset, error_rate: float, seed: int, answers: int) -> tuple[Pair
         if not questions:
             break
         rows = [index[sample] for sample in questions[0].samples]
-        p = learner.posterior().probability_same(rows[:1], rows[1:])[0]
+        p = _posterior(learner).probability_same(rows[:1], rows[1:])[0]
         asked.append((float(p), bool(data.labels[rows[0]] == data.labels[rows[1]])))
         learner.update(annotator.answer(questions[0]), ())
         if learner.answers % EVERY == 0:
@@ -58,8 +60,13 @@ def run(data: Dataset, error_rate: float, seed: int, answers: int) -> tuple[Pair
     return asked, near
 
 
+def _posterior(learner: Learner) -> Posterior:
+    """As workers publish it."""
+    return replace(learner.posterior(), quality=learner.quality())
+
+
 def _near(learner: Learner, labels: NDArray[np.int64]) -> Pairs:
-    beliefs, posterior = learner.beliefs, learner.posterior()
+    beliefs, posterior = learner.beliefs, _posterior(learner)
     if len(beliefs.groups) < 2:
         return []
     margins = beliefs.margins.copy()

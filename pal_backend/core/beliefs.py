@@ -193,6 +193,20 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     )
 
 
+def one(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
+    """O, the chances that two groups are one, float64 (K, K), symmetric, 1 on the diagonal: how the two touch is the prior,
+    the answers between the two are the evidence.
+    """
+    number = {root: k for k, root in enumerate(beliefs.groups)}
+    logit = beliefs.ties.copy()
+    for (a, b), weight in graph.between.items():
+        if a in number and b in number:
+            logit[[number[a], number[b]], [number[b], number[a]]] += beliefs.dials.strength * weight
+    chances = 1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0)))
+    np.fill_diagonal(chances, 1.0)
+    return np.asarray(chances)
+
+
 def _spoken_for(probabilities: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
     """Groups that have several samples, or one and are believed of another more than any other group, bool (K,)."""
     count = probabilities.shape[1] - 1

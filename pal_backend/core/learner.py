@@ -14,7 +14,7 @@ from pal_backend.core.asking.seams import Seam, seams, unsettled
 from pal_backend.core.asking.state import Spared, State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.asking.verification import mix_in
-from pal_backend.core.beliefs import Beliefs, believe
+from pal_backend.core.beliefs import Beliefs, believe, one
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
 from pal_backend.core.following import follow, regrouped
@@ -78,10 +78,9 @@ class Learner:
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
             self._seams = seams(self._space, self._graph, self._beliefs)
-            found = self._beliefs
-            self._calibration = fit_calibration(
-                found.own[:, :-1], found.probabilities[found.answered, :-1].astype(np.float64)
-            )
+            found, chances = self._beliefs, one(self._graph, self._beliefs)
+            both = found.probabilities[found.answered, :-1].astype(np.float64)
+            self._calibration = fit_calibration(found.own[:, :-1] @ chances, both @ chances)
         return self._beliefs
 
     @property
@@ -150,6 +149,7 @@ class Learner:
             probabilities=beliefs.probabilities[:, :-1].copy(),
             components=components,
             cannot=cannot[np.lexsort((cannot[:, 1], cannot[:, 0]))],
+            one=one(graph, beliefs).astype(np.float32),
             slope=slope,
             intercept=intercept,
         )
@@ -255,9 +255,9 @@ class Learner:
 
 
 def checkpoint(answers: int) -> int:
-    """The last number of answers, up to this one, at which everything is worked out anew: each a sixth of itself apart."""
+    """The last number of answers, up to this one, at which everything is worked out anew: each a fifth of itself apart."""
     at = 0
-    while (following := at + max(1, at // 6)) <= answers:
+    while (following := at + max(1, at // 5)) <= answers:
         at = following
     return at
 

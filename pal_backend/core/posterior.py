@@ -20,6 +20,24 @@ SURE = 0.995
 Rows = Sequence[int] | NDArray[np.int64]
 
 
+def raw_same(
+    first: NDArray[np.float32], second: NDArray[np.float32], one: NDArray[np.floating] | None
+) -> NDArray[np.float64]:
+    """Uncalibrated P(same) of n pairs, ``sum_kl F_ik O_kl F_jl``: both are in one group, or in two that are one.
+
+    Args:
+        first: float32 (n, K), beliefs F_i of each pair's one sample.
+        second: (n, K) or (1, K), F_j of the other one.
+        one: (K, K), O, chances that two groups are one, 1 on the diagonal; None for the identity.
+
+    Returns:
+        float64 (n,), clipped to [.005, .995].
+    """
+    met = first if one is None else first @ one
+    p: NDArray[np.float64] = np.einsum("nk,nk->n", met, second, dtype=np.float64)
+    return np.clip(p, 1.0 - SURE, SURE)
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Beliefs over N samples and K groups after some number of answers.
@@ -33,6 +51,7 @@ class Posterior:
         slope: of the calibration, P(same) = sigmoid(slope * logit(p) + intercept).
         intercept: of the same.
         quality: how good the groups are; None where nobody looked.
+        one: float32 (K, K), O, chances that two groups are one, 1 on the diagonal; None where all are surely different.
     """
 
     sample_ids: tuple[SampleId, ...]
@@ -43,6 +62,7 @@ class Posterior:
     slope: float = 1.0
     intercept: float = 0.0
     quality: Quality | None = None
+    one: NDArray[np.float32] | None = None
 
     @cached_property
     def index(self) -> Mapping[SampleId, int]:
@@ -57,10 +77,9 @@ class Posterior:
         return best, self.probabilities[np.arange(len(best)), best]
 
     def raw_probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
-        """Uncalibrated P(same) = sum_k F_ik F_jk for rows ``first`` and ``second``, float64, clipped to [.005, .995]."""
+        """Uncalibrated P(same) for rows ``first`` and ``second``: see :func:`raw_same`."""
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
-        p: NDArray[np.float64] = np.einsum("nk,nk->n", self.probabilities[i], self.probabilities[j], dtype=np.float64)
-        return np.clip(p, 1.0 - SURE, SURE)
+        return raw_same(self.probabilities[i], self.probabilities[j], self.one)
 
     def probability_same(self, first: Rows, second: Rows) -> NDArray[np.float64]:
         """Calibrated P(same), float64 in (0, 1), no surer than checks bear out.
@@ -85,7 +104,8 @@ class Posterior:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What is stored as tensors; the rest is :meth:`header`."""
-        return {"probabilities": self.probabilities, "components": self.components, "cannot": self.cannot}
+        found = {"probabilities": self.probabilities, "components": self.components, "cannot": self.cannot}
+        return found if self.one is None else {**found, "one": self.one}
 
     def header(self) -> dict[str, Any]:
         """What is stored as JSON, but for the sample ids, which the model version holds."""
@@ -106,16 +126,17 @@ class Posterior:
             ValueError: shapes do not fit together, or the quality is malformed.
         """
         n, k = len(sample_ids), len(header["groups"])
-        if arrays["probabilities"].shape != (n, k) or arrays["components"].shape != (n,):
-            raise ValueError(
-                f"posterior of {arrays['probabilities'].shape} and {arrays['components'].shape} does not fit {n} samples, {k} groups"
-            )
+        expected = {"probabilities": (n, k), "components": (n,), "one": (k, k)}
+        wrong = {name: some.shape for name, some in arrays.items() if some.shape != expected.get(name, some.shape)}
+        if wrong:
+            raise ValueError(f"posterior of {wrong} does not fit {n} samples, {k} groups")
         return cls(
             sample_ids=tuple(sample_ids),
             groups=tuple(header["groups"]),
             probabilities=arrays["probabilities"].astype(np.float32, copy=False),
             components=arrays["components"].astype(np.int32, copy=False),
             cannot=arrays["cannot"].astype(np.int32).reshape(-1, 2),
+            one=arrays["one"].astype(np.float32, copy=False) if "one" in arrays else None,
             slope=float(header["slope"]),
             intercept=float(header["intercept"]),
             quality=Quality.from_json(header.get("quality")),

@@ -36,3 +36,15 @@ def test_no_guess_is_surer_than_the_checks_bear_out() -> None:
 def test_a_question_about_a_stranger_has_no_probabilities() -> None:
     """The journal's own are taken then."""
     assert POSTERIOR.of_question(Question(QuestionKind.PAIR, "a", ("z",))) is None
+
+
+def test_samples_of_two_groups_are_the_same_as_far_as_the_groups_may_be_one() -> None:
+    """``sum_kl F_ik O_kl F_jl``, by hand; without O the groups are surely two."""
+    one = np.asarray([[1.0, 0.2], [0.2, 1.0]], np.float32)
+    doubtful = replace(POSTERIOR, one=one)
+    by_hand = POSTERIOR.probabilities[[0, 3]].astype(float) @ one @ POSTERIOR.probabilities[2].astype(float)
+    assert doubtful.raw_probability_same([0, 3], [2, 2]) == pytest.approx(by_hand)
+    sure = replace(POSTERIOR, one=np.eye(2, dtype=np.float32))
+    assert (sure.raw_probability_same([0, 3], [2, 2]) == POSTERIOR.raw_probability_same([0, 3], [2, 2])).all()
+    with pytest.raises(ValueError, match=r"'one': \(2, 2\)"):
+        Posterior.load(IDS, {**POSTERIOR.header(), "groups": ["a"]}, doubtful.arrays())

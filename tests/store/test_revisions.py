@@ -33,7 +33,8 @@ def belief(share: float) -> Posterior:
     """Eight samples in two groups."""
     probabilities = np.tile(np.array([share, 1 - share], np.float32), (8, 1))
     components = np.array([0, 0, 1, 1, -1, -1, -1, -1], np.int32)
-    return Posterior(SAMPLES, SAMPLES[:2], probabilities, components, np.array([[0, 1]], np.int32), 1.5, -0.25)
+    one = np.array([[1.0, 0.1], [0.1, 1.0]], np.float32)
+    return Posterior(SAMPLES, SAMPLES[:2], probabilities, components, np.array([[0, 1]], np.int32), 1.5, -0.25, one=one)
 
 
 class Site:

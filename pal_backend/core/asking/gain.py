@@ -41,12 +41,10 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
     short = np.argpartition(-scores, most - 1)[:most]
     short = short[np.lexsort((state.space.order[short], -scores[short]))]
-    rows = []
-    likeliest = _likeliest(state, short)
-    for row, score, groups in zip(short.tolist(), scores[short].tolist(), likeliest.tolist(), strict=True):
-        partners = (state.representative(group, row) for group in groups)
-        rows += [(row, partner, score) for partner in itertools.islice((p for p in partners if p >= 0), 1)]
-    return Candidates.of(rows + _merges(state) + _seams(state))
+    partners = _partners(state, short, _likeliest(state, short))
+    some = partners >= 0
+    placing = zip(short[some].tolist(), partners[some].tolist(), scores[short[some]].tolist(), strict=True)
+    return Candidates.of([*placing, *_merges(state), *_seams(state)])
 
 
 def _likeliest(state: State, rows: Ints) -> Ints:
@@ -61,6 +59,16 @@ def _likeliest(state: State, rows: Ints) -> Ints:
         mine = state.beliefs.placed[rows]
         likely[mine >= 0, mine[mine >= 0]] = np.inf
     return np.asarray(np.argsort(-likely, axis=1, kind="stable")[:, :LIKELIEST])
+
+
+def _partners(state: State, rows: Ints, groups: Ints) -> Ints:
+    """The representative of the first of its ``groups`` (M, T) that each of ``rows`` can be compared with, -1 for none."""
+    best = np.asarray([members[0] if members else -1 for members in state.members], np.int64)[groups]
+    found: Ints = best[np.arange(len(rows)), (best >= 0).argmax(axis=1)]
+    for n in np.flatnonzero(state.met[rows]).tolist():
+        offered = (state.representative(group, int(rows[n])) for group in groups[n].tolist())
+        found[n] = next((partner for partner in offered if partner >= 0), -1)
+    return found
 
 
 def _first(state: State, scores: Floats, vain: Floats) -> Candidates:

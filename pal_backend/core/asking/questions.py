@@ -10,7 +10,7 @@ from pal_backend.core.asking.scores import SETTLED, Floats
 from pal_backend.core.asking.screens import select_screens
 from pal_backend.core.asking.selection import select
 from pal_backend.core.asking.state import Candidates, State
-from pal_backend.core.posterior import SURE
+from pal_backend.core.posterior import raw_same
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 
 
@@ -54,8 +54,7 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
 
 def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
     known = state.beliefs.probabilities[[anchor, *rows], :-1]
-    p = np.einsum("k,nk->n", known[0], known[1:], dtype=np.float64)
-    return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
+    return tuple(raw_same(known[1:], known[:1], state.one).tolist())
 
 
 def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.beliefs import Beliefs
-from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 
 Floats = NDArray[np.float64]
@@ -40,16 +39,13 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
     return score
 
 
-def merge_gains(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
+def merge_gains(beliefs: Beliefs, one: Floats) -> Floats:
     """Worth of asking whether two groups are one, float64 (K, K), symmetric, zero on the diagonal.
 
-    ``P(one) * (size of the smaller)``, per N / L samples. P(one) has how the two touch as prior, and the answers between
-    the two as evidence.
+    ``O_kl * (size of the smaller)``, per N / L samples, with the chances O (K, K) of :func:`~pal_backend.core.beliefs.one`.
     """
-    logit = beliefs.ties + beliefs.dials.strength * _between(graph, beliefs)
-    chance = 1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0)))
     sizes = beliefs.sizes
-    gains = in_places(beliefs, chance * np.minimum(sizes[:, None], sizes[None, :]))
+    gains = in_places(beliefs, one * np.minimum(sizes[:, None], sizes[None, :]))
     np.fill_diagonal(gains, 0.0)
     return gains
 
@@ -57,13 +53,3 @@ def merge_gains(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
 def in_places(beliefs: Beliefs, samples: Floats | float) -> Floats:
     """What it is worth to move so many samples at once, by a merge or at a seam, in ordinary samples placed."""
     return np.asarray(MERGE_WORTH * samples * (len(beliefs.answered) / len(beliefs.placed)))
-
-
-def _between(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
-    """Evidence between the groups, (K, K)."""
-    number = {root: k for k, root in enumerate(beliefs.groups)}
-    out = np.zeros((len(number), len(number)))
-    for (a, b), weight in graph.between.items():
-        if a in number and b in number:
-            out[number[a], number[b]] = out[number[b], number[a]] = weight
-    return out

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.asking.scores import Floats, doubt, in_places, merge_gains
 from pal_backend.core.asking.seams import Seam, seams
-from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.beliefs import Beliefs, one
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Pair, Question, QuestionKind, SampleId
@@ -46,6 +46,7 @@ class State:
         graph: what the answers say.
         beliefs: what is believed of every sample.
         doubts: float64 (N,), worth of placing each sample (:func:`pal_backend.core.asking.scores.doubt`).
+        one: float64 (K, K), chances that two groups are one (:func:`pal_backend.core.beliefs.one`).
         gains: float64 (K, K), worth of asking whether two groups are one (:func:`~.scores.merge_gains`).
         seams: where groups may have been joined wrongly, the most doubtful first.
         open_rows: rows of samples that an open question is about to place.
@@ -58,6 +59,7 @@ class State:
     graph: SimilarityGraph
     beliefs: Beliefs
     doubts: Floats
+    one: Floats
     gains: Floats
     seams: tuple[Seam, ...] = ()
     open_rows: frozenset[int] = frozenset()
@@ -80,8 +82,9 @@ class State:
         withdrawn = [index[sample] for sample in spared.withdrawn if sample in index]
         doubts[[index[sample] for sample in spared.twins if sample in index]] *= TWIN_WORTH
         doubts[withdrawn] = 0.0
-        gains = merge_gains(graph, beliefs)
-        return cls(space, graph, beliefs, doubts, gains, tuple(found), withdrawn=frozenset(withdrawn))
+        chances = one(graph, beliefs)
+        gains = merge_gains(beliefs, chances)
+        return cls(space, graph, beliefs, doubts, chances, gains, tuple(found), withdrawn=frozenset(withdrawn))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""
@@ -113,9 +116,11 @@ class State:
         return table[:, :2], table[:, 2]
 
     @cached_property
-    def _met(self) -> frozenset[int]:
-        """Rows in any answer, or about to be placed."""
-        return self.answered.union(self.in_vain[0].ravel().tolist(), self.open_rows)
+    def met(self) -> NDArray[np.bool_]:
+        """Samples in any answer, or about to be placed, bool (N,)."""
+        met = np.zeros(len(self.doubts), bool)
+        met[self.beliefs.answered] = met[self.in_vain[0].reshape(-1)] = met[list(self.open_rows)] = True
+        return met
 
     @cached_property
     def members(self) -> list[list[int]]:
@@ -152,7 +157,7 @@ class State:
         The best confirmed of those that ``row`` was compared with least: who errs on one example may not on another.
         """
         members = self.members[group]
-        if row not in self._met:
+        if not self.met[row]:
             return members[0] if members else -1
         best, fewest = -1, sys.maxsize
         for other in members[:REPRESENTATIVES]:

@@ -54,7 +54,7 @@ def test_on_screens_a_misplaced_sample_is_compared_with_its_own_group() -> None:
     pairs = State.of(SPACE, learner.graph, learner.beliefs)
     for state, group in ((pairs, 0), (replace(pairs, kind=QuestionKind.SCREEN), 1)):
         offered = gain(state, np.random.default_rng(0))
-        assert LABELS[offered.right[offered.left == 10]].tolist() == [group]
+        assert LABELS[offered.right[offered.left == 10]][0] == group  # what follows are merges and seams
 
 
 def test_seeds_draw_among_near_equals() -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 
-from pal_backend.core.asking.scores import doubt, merge_gains
+from pal_backend.core.asking.scores import doubt
+from pal_backend.core.asking.state import State
 from pal_backend.core.learner import Learner
 from tests.core.worlds import clusters, said
 
@@ -25,9 +26,9 @@ def test_two_groups_in_one_cluster_are_worth_comparing() -> None:
     learner = Learner(SPACE)
     learner.set_answers(answers)
     groups = learner.posterior().groups
-    gains = merge_gains(learner.graph, learner.beliefs)
+    gains = State.of(SPACE, learner.graph, learner.beliefs).gains
     twin, home, away = groups.index(IDS[15]), groups.index(IDS[0]), groups.index(IDS[30])
     assert gains[twin, home] > gains[twin, away]
     assert (gains == gains.T).all() and not gains.diagonal().any()
     learner.update([said(7, IDS[0], IDS[15], "different")], ())
-    assert merge_gains(learner.graph, learner.beliefs)[twin, home] < gains[twin, home]
+    assert State.of(SPACE, learner.graph, learner.beliefs).gains[twin, home] < gains[twin, home]
