@@ -1,13 +1,11 @@
 """The command line: help, flags, exit codes, one line for each error."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from pal_backend.samples import ingest
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Desk, Project
 from pal_backend.store.stores import Stores
+from tests.command_line import pal
 from tests.conftest import free_port
 from tests.exports.house import build_house, said
 
@@ -52,21 +51,6 @@ COMMANDS = (
     "set",
     "version",
 )
-
-
-def pal(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, wide enough that nothing is broken into lines."""
-    return subprocess.run(
-        [sys.executable, "-m", "pal_backend.cli", *arguments],
-        env={**os.environ, "COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb", **(env or {})},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.fixture

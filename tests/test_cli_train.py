@@ -19,8 +19,8 @@ from pal_backend.errors import InputError
 from pal_backend.settings import Settings
 from pal_backend.store.projects import Project
 from pal_backend.store.stores import Stores
+from tests.command_line import pal
 from tests.core.learning.tiny import IMAGES, KINDS
-from tests.test_cli import pal
 
 QUICK = ("--epochs", "1", "--batch", "32", "--image-size", "12", "--device", "cpu")
 

@@ -63,6 +63,16 @@ def ask_again(project: str, url: str) -> None:
         Queues(url).reconcile(project)
 
 
+class UnaskedWorker(SimpleWorker):
+    """Nobody sends it commands; to stop listening for them takes RQ a second whenever its thread is late."""
+
+    def subscribe(self) -> None:
+        """Not."""
+
+    def unsubscribe(self) -> None:
+        """Nothing to stop."""
+
+
 @pytest.fixture
 def queues(redis_url: str) -> Queues:
     """Queues of an empty database."""
@@ -76,7 +86,7 @@ def run(redis_url: str) -> Callable[..., None]:
     def work() -> None:
         with Redis.from_url(redis_url) as connection:
             found = [Queue(name, connection=connection, serializer=JSONSerializer) for name in NAMES]
-            worker = SimpleWorker(
+            worker = UnaskedWorker(
                 found, connection=connection, serializer=JSONSerializer, exception_handlers=[remember_problem]
             )
             worker.death_penalty_class = TimerDeathPenalty

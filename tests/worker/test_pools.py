@@ -30,7 +30,7 @@ def house(stores: Stores, settings: Settings) -> House:
 @pytest.fixture
 def shop(house: House, settings: Settings) -> Workshop:
     """What its jobs work with."""
-    return Workshop(replace(settings, idle_seconds=1), Credentials(), house.stores, Queues(settings.redis_url))
+    return Workshop(replace(settings, idle_seconds=0), Credentials(), house.stores, Queues(settings.redis_url))
 
 
 def test_questions_on_withdrawn_samples_are_closed_and_not_asked_anew(shop: Workshop, house: House) -> None:

@@ -33,7 +33,7 @@ def house(stores: Stores, settings: Settings) -> House:
 
 @pytest.fixture
 def shop(house: House, settings: Settings) -> Workshop:
-    return Workshop(replace(settings, idle_seconds=1), Credentials(), house.stores, Queues(settings.redis_url))
+    return Workshop(replace(settings, idle_seconds=0), Credentials(), house.stores, Queues(settings.redis_url))
 
 
 def sit(shop: Workshop, should_stop: Callable[[], bool] = lambda: False) -> int:
@@ -102,7 +102,7 @@ def test_a_sitting_follows_its_project(shop: Workshop, house: House) -> None:
             house.stores.projects.change(NAME, lambda p: replace(p, strategy="random", open_questions=16))
         return False
 
-    sit(shop, change)
+    sit(replace(shop, settings=replace(shop.settings, idle_seconds=1)), change)
     version = house.stores.versions(NAME).load("v0000")
     learner = Learner(space_with(Opinion.KERNEL)(version.sample_ids, version.features), strategy="random")
     expected = learner.ask(6, open_questions=first)
