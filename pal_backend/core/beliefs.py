@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core import merging
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, spread, without_itself
+from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
     among,
@@ -36,8 +38,6 @@ SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 3
 """Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
-LEAST_MERGE = 0.004
-"""Least prior chance that two groups are one."""
 FOLLOWED = 200
 """Samples whose influence is worked out."""
 
@@ -71,7 +71,8 @@ class Beliefs:
             ``answered``.
         margins: float64 (N,), ``p1 - p2`` over the groups and "none of them"; 0 where "none of them" leads.
         influence: float64 (N,), how many samples the place of each would tell, in units of an ordinary one.
-        ties: float64 (K, K), log-odds that two groups are one, by how they touch, before any answer about it.
+        said: float64 (L, K), log-odds that answers give each group, each counted at the sample that it places.
+        ties: float64 (K, K), log-odds that two groups are one (:mod:`pal_backend.core.merging`).
         sizes: float64 (K,), samples believed to be in each group.
     """
 
@@ -87,8 +88,16 @@ class Beliefs:
     precision: Floats
     margins: Floats
     influence: Floats
+    said: Floats
     ties: Floats
     sizes: Floats
+
+    @property
+    def one(self) -> Floats:
+        """O, the chances that two groups are one, float64 (K, K), symmetric, 1 on the diagonal."""
+        chances = 1.0 / (1.0 + np.exp(-np.clip(self.ties, -50.0, 50.0)))
+        np.fill_diagonal(chances, 1.0)
+        return np.asarray(chances)
 
     def together(self, rows: Ints) -> Float:
         """Beliefs (len(rows), K + 1) of unanswered rows, from field and opinion."""
@@ -145,7 +154,8 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     groups = founded(graph)
     grouped = np.asarray([graph.component[name] in groups for name in names], bool)
     cover = _cover(known, answered, q, grouped)
-    found = _settle(graph, names, groups, q, cover)
+    edges = graph.ends({name: i for i, name in enumerate(names)})
+    found = _settle(graph, names, groups, q, cover=cover, edges=edges)
     field = spread(walk, answered, q, found.both[:, :-1])
     dials = found.dials
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
@@ -175,6 +185,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     placed = np.full(walk.size, -1, np.int64)
     placed[answered] = group
     margins = margins_of(probabilities)
+    prior = founding(own, evidence, group)
+    said = merging.said(edges, prior, group)
+    ties = merging.touching(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1])
+    ties += merging.told(prior, said * dials.strength) + merging.decided(edges, group, len(groups))
     return Beliefs(
         groups=groups,
         placed=placed,
@@ -188,23 +202,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         precision=q,
         margins=margins,
         influence=_influence(space, answered, margins),
-        ties=_ties(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1]),
+        said=said,
+        ties=ties,
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
     )
-
-
-def one(graph: SimilarityGraph, beliefs: Beliefs) -> Floats:
-    """O, the chances that two groups are one, float64 (K, K), symmetric, 1 on the diagonal: how the two touch is the prior,
-    the answers between the two are the evidence.
-    """
-    number = {root: k for k, root in enumerate(beliefs.groups)}
-    logit = beliefs.ties.copy()
-    for (a, b), weight in graph.between.items():
-        if a in number and b in number:
-            logit[[number[a], number[b]], [number[b], number[a]]] += beliefs.dials.strength * weight
-    chances = 1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0)))
-    np.fill_diagonal(chances, 1.0)
-    return np.asarray(chances)
 
 
 def _spoken_for(probabilities: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
@@ -249,14 +250,6 @@ def _influence(space: Space, answered: Ints, margins: Floats) -> Floats:
     return density
 
 
-def _ties(space: Space, p: Float) -> Floats:
-    """Half the share of the smaller group's graph weight that runs to the other, as log-odds, (K, K)."""
-    flow = p.T @ space.walk.average(p)
-    share = (flow + flow.T) / np.maximum(2.0 * p.sum(axis=0), 1e-9)[:, None]
-    prior = np.clip(np.maximum(share, share.T).astype(np.float64), LEAST_MERGE, 0.5)
-    return np.asarray(np.log(prior) - np.log1p(-prior))
-
-
 @dataclass(frozen=True, eq=False)
 class _Settled:
     groups: tuple[Root, ...]
@@ -275,12 +268,12 @@ def _cover(known: Answered, answered: Ints, q: Floats, grouped: NDArray[np.bool_
 
 
 def _settle(
-    graph: SimilarityGraph, names: Sequence[str], groups: tuple[Root, ...], q: Floats, cover: Floats
+    graph: SimilarityGraph, names: Sequence[str], groups: tuple[Root, ...], q: Floats, *, cover: Floats, edges: Edges
 ) -> _Settled:
     """Beliefs of the answered rows if these components are the groups."""
     number = {root: k for k, root in enumerate(groups)}
     group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
-    evidence = _evidence(graph, names, group, len(groups))
+    evidence = _evidence(edges, group, len(groups))
     said = np.where(np.abs(evidence) > DECIDED / 2.0, 0.0, evidence)  # a decision does not tell how good answers are
     base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
     # one sample of each component that may be the first of a class nobody met
@@ -312,13 +305,25 @@ def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
     return whole(blend(sharp, opinion, dials.mix), dials.astray, novel(field.sum(axis=1), dials.none))
 
 
-def _evidence(graph: SimilarityGraph, names: Sequence[str], group: Ints, count: int) -> Floats:
+def _evidence(edges: Edges, group: Ints, count: int) -> Floats:
     """Summed log-odds of each answered row's edges to members of each group, (L, K)."""
-    first, second, weight = graph.ends({name: i for i, name in enumerate(names)})
-    out = np.zeros((len(names), count + 1))  # the last column takes what concerns no group
+    first, second, weight = edges
+    out = np.zeros((len(group), count + 1))  # the last column takes what concerns no group
     np.add.at(out, (first, group[second]), weight)
     np.add.at(out, (second, group[first]), weight)
     return out[:, :count]
+
+
+def founding(own: Floats, evidence: Floats, group: Ints) -> Floats:
+    """Beliefs ``own`` (L, K + 1) before the rows' own answers, but of who founded a group and has no "same" yet: what is no
+    other group is that one.
+    """
+    prior = own.copy()
+    alone = np.flatnonzero(group >= 0)
+    alone = alone[evidence[alone, group[alone]] <= 0.0]
+    prior[alone, group[alone]] += prior[alone, -1]
+    prior[alone, -1] = 0.0
+    return prior
 
 
 def posterior(own: Floats, evidence: Floats, group: Ints) -> Floats:
@@ -329,13 +334,7 @@ def posterior(own: Floats, evidence: Floats, group: Ints) -> Floats:
         evidence: (L, K) log-odds of the answers.
         group: (L,), group of each row or -1.
     """
-    prior = own.copy()
-    # whoever founded a group and has no "same" yet: what is no other group is this one
-    alone = np.flatnonzero(group >= 0)
-    alone = alone[evidence[alone, group[alone]] <= 0.0]
-    prior[alone, group[alone]] += prior[alone, -1]
-    prior[alone, -1] = 0.0
-    log = np.log(np.maximum(prior, 1e-12))
+    log = np.log(np.maximum(founding(own, evidence, group), 1e-12))
     log[:, :-1] += evidence
     p = np.exp(log - log.max(axis=1, keepdims=True))
     return np.asarray(p / p.sum(axis=1, keepdims=True))

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import SUPPORT, Beliefs, margins_of, posterior
+from pal_backend.core import merging
+from pal_backend.core.beliefs import SUPPORT, Beliefs, founding, margins_of, posterior
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
@@ -44,12 +45,17 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     # an answer that contradicts others may also take samples it is not about out of their group
     roots = (graph.component[space.sample_ids[row]] for row in now.answered.tolist())
     now.placed[now.answered] = [number.get(root, -1) for root in roots]
-    for i, other in zip(at, reversed(at), strict=True):
-        root = graph.component[space.sample_ids[int(now.answered[other])]]
-        there = number.get(root, -1)
+    group = now.placed[now.answered[at]]
+    prior = founding(now.own[at], now.evidence[at], group)
+    before = merging.told(prior, now.said[at] * now.dials.strength)
+    for i, there in zip(at, reversed(group.tolist()), strict=True):
         if there >= 0:
             now.evidence[i, there] += weight
-    group = now.placed[now.answered[at]]
+    here, other = (0, 1) if merging.places(prior, 0, 1) else (1, 0)
+    if group[other] >= 0:
+        now.said[at[here], group[other]] += weight
+    prior = founding(now.own[at], now.evidence[at], group)
+    now.ties[:] += merging.told(prior, now.said[at] * now.dials.strength) - before
     both = posterior(now.own[at], now.evidence[at] * now.dials.strength, group).astype(np.float32)
     moved = [n for n in range(2) if np.abs(both[n] - now.probabilities[rows[n]]).max() > STILL]
     for n in range(2):
@@ -100,6 +106,8 @@ def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
         probabilities=beliefs.probabilities.copy(),
         own=np.concatenate([own, beliefs.probabilities[new].astype(np.float64)]),
         evidence=np.concatenate([evidence, np.zeros((len(new), evidence.shape[1]))]),
+        said=np.concatenate([beliefs.said, np.zeros((len(new), evidence.shape[1]))]),
+        ties=beliefs.ties.copy(),
         field=beliefs.field.copy(),
         margins=beliefs.margins.copy(),
         influence=beliefs.influence.copy(),

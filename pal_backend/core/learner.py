@@ -14,7 +14,7 @@ from pal_backend.core.asking.seams import Seam, seams, unsettled
 from pal_backend.core.asking.state import Spared, State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.asking.verification import mix_in
-from pal_backend.core.beliefs import Beliefs, believe, one
+from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
 from pal_backend.core.following import follow, regrouped
@@ -78,7 +78,7 @@ class Learner:
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
             self._seams = seams(self._space, self._graph, self._beliefs)
-            found, chances = self._beliefs, one(self._graph, self._beliefs)
+            found, chances = self._beliefs, self._beliefs.one
             both = found.probabilities[found.answered, :-1].astype(np.float64)
             self._calibration = fit_calibration(found.own[:, :-1] @ chances, both @ chances)
         return self._beliefs
@@ -149,7 +149,7 @@ class Learner:
             probabilities=beliefs.probabilities[:, :-1].copy(),
             components=components,
             cannot=cannot[np.lexsort((cannot[:, 1], cannot[:, 0]))],
-            one=one(graph, beliefs).astype(np.float32),
+            one=beliefs.one.astype(np.float32),
             slope=slope,
             intercept=intercept,
         )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.beliefs import believe, founded, one
+from pal_backend.core.beliefs import believe, founded
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.vocabulary import Answer
@@ -75,7 +75,7 @@ def test_two_groups_may_be_one_as_far_as_they_touch_and_answers_say() -> None:
     answers = [said(1, IDS[0], IDS[30], "different"), said(2, IDS[0], IDS[15], "different")]
     answers += [said(3, IDS[30], IDS[15], "different"), said(4, IDS[0], IDS[1], "same")]
     again = [*answers, said(5, IDS[1], IDS[15], "different")]
-    before, after = (one(SimilarityGraph.of(some), beliefs_of(some)) for some in (answers, again))
+    before, after = (beliefs_of(some).one for some in (answers, again))
     home, away, twin = (beliefs_of(answers).groups.index(IDS[n]) for n in (0, 30, 15))
     assert before[twin, home] > before[away, home] and after[twin, home] < before[twin, home]
     assert (before == before.T).all() and (before.diagonal() == 1.0).all()

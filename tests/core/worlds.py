@@ -58,6 +58,7 @@ def held_beliefs(probabilities: NDArray[np.float64], answered: NDArray[np.int64]
         precision=np.eye(len(answered)),
         margins=margins_of(probabilities.astype(np.float32)),
         influence=np.ones(n),
+        said=np.zeros((len(answered), k)),
         ties=np.full((k, k), -3.0),
         sizes=known.sum(axis=0),
     )

@@ -54,7 +54,7 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
 
 def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
     known = state.beliefs.probabilities[[anchor, *rows], :-1]
-    return tuple(raw_same(known[1:], known[:1], state.one).tolist())
+    return tuple(raw_same(known[1:], known[:1], state.beliefs.one).tolist())
 
 
 def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:

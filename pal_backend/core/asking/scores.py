@@ -39,13 +39,13 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
     return score
 
 
-def merge_gains(beliefs: Beliefs, one: Floats) -> Floats:
+def merge_gains(beliefs: Beliefs) -> Floats:
     """Worth of asking whether two groups are one, float64 (K, K), symmetric, zero on the diagonal.
 
-    ``O_kl * (size of the smaller)``, per N / L samples, with the chances O (K, K) of :func:`~pal_backend.core.beliefs.one`.
+    ``O_kl * (size of the smaller)``, per N / L samples, O the chances that they are one.
     """
     sizes = beliefs.sizes
-    gains = in_places(beliefs, one * np.minimum(sizes[:, None], sizes[None, :]))
+    gains = in_places(beliefs, beliefs.one * np.minimum(sizes[:, None], sizes[None, :]))
     np.fill_diagonal(gains, 0.0)
     return gains
 

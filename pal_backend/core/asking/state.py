@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.asking.scores import Floats, doubt, in_places, merge_gains
 from pal_backend.core.asking.seams import Seam, seams
-from pal_backend.core.beliefs import Beliefs, one
+from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Pair, Question, QuestionKind, SampleId
@@ -46,7 +46,6 @@ class State:
         graph: what the answers say.
         beliefs: what is believed of every sample.
         doubts: float64 (N,), worth of placing each sample (:func:`pal_backend.core.asking.scores.doubt`).
-        one: float64 (K, K), chances that two groups are one (:func:`pal_backend.core.beliefs.one`).
         gains: float64 (K, K), worth of asking whether two groups are one (:func:`~.scores.merge_gains`).
         seams: where groups may have been joined wrongly, the most doubtful first.
         open_rows: rows of samples that an open question is about to place.
@@ -59,7 +58,6 @@ class State:
     graph: SimilarityGraph
     beliefs: Beliefs
     doubts: Floats
-    one: Floats
     gains: Floats
     seams: tuple[Seam, ...] = ()
     open_rows: frozenset[int] = frozenset()
@@ -82,9 +80,8 @@ class State:
         withdrawn = [index[sample] for sample in spared.withdrawn if sample in index]
         doubts[[index[sample] for sample in spared.twins if sample in index]] *= TWIN_WORTH
         doubts[withdrawn] = 0.0
-        chances = one(graph, beliefs)
-        gains = merge_gains(beliefs, chances)
-        return cls(space, graph, beliefs, doubts, chances, gains, tuple(found), withdrawn=frozenset(withdrawn))
+        gains = merge_gains(beliefs)
+        return cls(space, graph, beliefs, doubts, gains, tuple(found), withdrawn=frozenset(withdrawn))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""

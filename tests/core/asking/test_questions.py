@@ -55,7 +55,7 @@ def test_a_recheck_stays_while_there_is_doubt() -> None:
     now = state()
     doubtful = np.zeros(len(IDS))
     doubtful[1] = 1.0
-    again = State(now.space, now.graph, now.beliefs, doubtful, now.one, now.gains)
+    again = State(now.space, now.graph, now.beliefs, doubtful, now.gains)
     [question] = make_pairs(again, Candidates.of([(1, 0, 1.0)]), 1)
     assert question.purpose is Purpose.RECHECK and question.round == 1
     assert question.id != Question(QuestionKind.PAIR, IDS[0], (IDS[1],)).id
@@ -68,7 +68,7 @@ def test_a_pair_asked_again_is_the_same_question_either_way_round() -> None:
     now = state()
     doubtful = np.zeros(len(IDS))
     doubtful[0] = 1.0
-    again = State(now.space, now.graph, now.beliefs, doubtful, now.one, now.gains)
+    again = State(now.space, now.graph, now.beliefs, doubtful, now.gains)
     waits = Question(QuestionKind.PAIR, IDS[0], (IDS[1],), Purpose.RECHECK, round=1)
     assert worth(again, waits)[2] is False
     [mirrored] = make_pairs(again, Candidates.of([(0, 1, 1.0)]), 1)
