@@ -38,7 +38,7 @@ SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 3
 """Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
-FOLLOWED = 200
+FOLLOWED = 120
 """Samples whose influence is worked out."""
 
 

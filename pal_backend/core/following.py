@@ -66,17 +66,21 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     return now
 
 
-def regrouped(space: Space, before: Known, after: Known, answer: Answer) -> bool:
-    """Whether the answer founded a group, or ended one. A single sample that could have founded one before the answer has
-    been looked at as such already.
+def ended(after: Known) -> bool:
+    """Whether a group of before is none any more in the graph."""
+    graph, beliefs = after
+    return any(graph.component.get(root) != root for root in beliefs.groups)
+
+
+def founded_by(space: Space, before: Known, after: Known, answer: Answer) -> bool:
+    """Whether the answer founded a group. A single sample that could have founded one before the answer has been looked at
+    as such already.
 
     Args:
         before: graph and beliefs without the answer.
         after: with it; groups are those of ``before``.
     """
     graph, beliefs = after
-    if any(graph.component.get(root) != root for root in beliefs.groups):
-        return True
     roots = {graph.component[sample] for sample in answer.pair if sample in graph.component} & space.index.keys()
     return any(
         _founds(space, after, root) and (len(graph.members[root]) > 1 or not _founds(space, before, root))

@@ -17,7 +17,7 @@ from pal_backend.core.asking.verification import mix_in
 from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
-from pal_backend.core.following import follow, regrouped
+from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import Contradiction, SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
@@ -52,7 +52,7 @@ class Learner:
         self._folded: list[Answer] = []
         self._calibration = (1.0, 0.0)
         self._beliefs: Beliefs | None = None
-        self._seams: Sequence[Seam] = ()
+        self._seams: Sequence[Seam] | None = None
         self._current: State | None = None
         self._spared = Spared()
         self.move_to(space)
@@ -77,7 +77,8 @@ class Learner:
         """Groups, and beliefs with "none of them" as the last column."""
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
-            self._seams = seams(self._space, self._graph, self._beliefs)
+            if self._seams is None:
+                self._seams = seams(self._space, self._graph, self._beliefs)
             found, chances = self._beliefs, self._beliefs.one
             both = found.probabilities[found.answered, :-1].astype(np.float64)
             self._calibration = fit_calibration(found.own[:, :-1] @ chances, both @ chances)
@@ -87,7 +88,7 @@ class Learner:
     def seams(self) -> Sequence[Seam]:
         """Where groups may have been joined wrongly, the largest stake first."""
         _ = self.beliefs  # made with them
-        return self._seams
+        return self._seams or ()
 
     def set_answers(self, answers: Iterable[Answer]) -> None:
         """Take ``answers`` as the whole set. Of one annotation's answers the newest ``updated_at`` counts."""
@@ -113,7 +114,7 @@ class Learner:
         self._space = space
         _ = space.smoother  # made now, so that no answer waits for it
         self._known = Answered(space.walk)
-        self._beliefs = self._current = None
+        self._beliefs = self._current = self._seams = None
         self._folded = []
         self._fold()
 
@@ -231,7 +232,7 @@ class Learner:
     def _refit(self, answers: list[Answer], graph: SimilarityGraph | None = None) -> None:
         """Work out beliefs anew, once somebody asks, and the graph too, error rates included, unless it is given."""
         self._graph = graph or SimilarityGraph.of(answers)
-        self._beliefs = self._current = None
+        self._beliefs = self._current = self._seams = None
         self._folded = answers
 
     def _step(self, answer: Answer) -> None:
@@ -242,15 +243,19 @@ class Learner:
         self._folded = [*self._folded, answer]
         graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, before, answer, weight)
-        if regrouped(self._space, (self._graph, before), (graph, beliefs), answer):
+        if ended((graph, beliefs)):
             return self._refit(self._folded, graph)
-        self._graph, self._beliefs, self._current = graph, beliefs, None
-        self._seams = unsettled(self._space, self._seams, answer)
+        standing = unsettled(self._space, self.seams, answer)
+        if founded_by(self._space, (self._graph, before), (graph, beliefs), answer):
+            self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
+        else:
+            self._graph, self._beliefs, self._current = graph, beliefs, None
+        self._seams = standing
         return None
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
-            self._current = State.of(self._space, self._graph, self.beliefs, self._seams, self._spared)
+            self._current = State.of(self._space, self._graph, self.beliefs, self.seams, self._spared)
         return self._current.with_open(open_questions) if open_questions else self._current
 
 

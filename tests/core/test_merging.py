@@ -8,7 +8,6 @@ import pytest
 from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
-from pal_backend.core.learner import Learner
 from pal_backend.core.merging import places, said, told
 from pal_backend.core.vocabulary import Answer, Origin, Purpose
 from tests.core.worlds import clusters
@@ -63,11 +62,13 @@ def halves(victims: int, *, founders: str = "", origin: Origin = Origin.PERSON) 
 
 def decision() -> Answer:
     """A lead splits the two."""
-    return Answer(**{
-        **vars_of(told_by(99, IDS[2], IDS[15], "different")),
-        "origin": Origin.DECISION,
-        "purpose": Purpose.SPLIT,
-    })
+    return Answer(
+        **{
+            **vars_of(told_by(99, IDS[2], IDS[15], "different")),
+            "origin": Origin.DECISION,
+            "purpose": Purpose.SPLIT,
+        }
+    )
 
 
 def vars_of(answer: Answer) -> dict[str, object]:

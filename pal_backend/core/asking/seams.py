@@ -18,7 +18,7 @@ from scipy.sparse import csgraph
 
 from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.inference import ROUGH, spread
+from pal_backend.core.inference import spread
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 
@@ -27,6 +27,8 @@ Ints = NDArray[np.int64]
 
 LEAST = 0.003
 """Least chance that ties tell nothing."""
+COUNTED = 1e-2
+"""Relative error to which it is solved who would go with a side: only which side is nearer counts."""
 LOOKED, KEPT = 16, 8
 """Seams whose samples are counted, and those kept, the most doubtful ones."""
 
@@ -74,7 +76,7 @@ def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut
     for n, cut in enumerate(found):
         targets[cut.side, n] = beliefs.field[answered[cut.side], cut.group]
     group = np.asarray([cut.group for cut in found])
-    leads = 2.0 * spread(space.walk, answered, beliefs.precision, targets, ROUGH) > beliefs.field[:, group]
+    leads = 2.0 * spread(space.walk, answered, beliefs.precision, targets, COUNTED) > beliefs.field[:, group]
     samples = np.einsum("nc,nc->c", leads, beliefs.probabilities[:, group], dtype=np.float64)
     out = []
     for cut, gone in zip(found, samples.tolist(), strict=True):
