@@ -186,9 +186,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     placed[answered] = group
     margins = margins_of(probabilities)
     prior = founding(own, evidence, group)
-    said = merging.said(edges, prior, group)
+    weighed = (*edges[:2], edges[2] * dials.strength)
+    said = merging.said(weighed, merging.places(weighed, prior, evidence * dials.strength, group), group, len(groups))
     ties = merging.touching(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1])
-    ties += merging.told(prior, said * dials.strength) + merging.decided(edges, group, len(groups))
+    ties += merging.told(prior, said) + merging.decided(edges, group, len(groups))
     return Beliefs(
         groups=groups,
         placed=placed,

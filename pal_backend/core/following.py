@@ -46,16 +46,15 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     roots = (graph.component[space.sample_ids[row]] for row in now.answered.tolist())
     now.placed[now.answered] = [number.get(root, -1) for root in roots]
     group = now.placed[now.answered[at]]
-    prior = founding(now.own[at], now.evidence[at], group)
-    before = merging.told(prior, now.said[at] * now.dials.strength)
+    before = merging.told(founding(now.own[at], now.evidence[at], group), now.said[at])
     for i, there in zip(at, reversed(group.tolist()), strict=True):
         if there >= 0:
             now.evidence[i, there] += weight
-    here, other = (0, 1) if merging.places(prior, 0, 1) else (1, 0)
-    if group[other] >= 0:
-        now.said[at[here], group[other]] += weight
+    strength, edge = now.dials.strength, (np.asarray([0]), np.asarray([1]), np.asarray([weight * now.dials.strength]))
     prior = founding(now.own[at], now.evidence[at], group)
-    now.ties[:] += merging.told(prior, now.said[at] * now.dials.strength) - before
+    first = merging.places(edge, prior, now.evidence[at] * strength, group)
+    now.said[at] += merging.said(edge, first, group, len(now.groups))
+    now.ties[:] += merging.told(prior, now.said[at]) - before
     both = posterior(now.own[at], now.evidence[at] * now.dials.strength, group).astype(np.float32)
     moved = [n for n in range(2) if np.abs(both[n] - now.probabilities[rows[n]]).max() > STILL]
     for n in range(2):

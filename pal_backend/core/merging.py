@@ -46,27 +46,41 @@ def touching(space: Space, p: Float) -> Floats:
     return np.asarray(np.log(prior) - np.log1p(-prior))
 
 
-def places(own: Floats, first: Ints | int, second: Ints | int) -> NDArray[np.bool_]:
-    """Of two ends of an answer, whether the first is the sample that it places, bool (E,): the one whose place is less sure
-    by ``own`` (L, K + 1).
+def places(edges: Edges, prior: Floats, evidence: Floats, group: Ints) -> NDArray[np.bool_]:
+    """Of two ends of an answer, whether the first is the sample that it places, bool (E,): the one whose place all other
+    answers leave less sure.
+
+    Args:
+        edges: between n rows.
+        prior: (n, K + 1), beliefs without the rows' own answers.
+        evidence: (n, K), log-odds that all answers on a row give each group.
+        group: (n,), group that answers put each row in, -1 for none.
     """
-    sure = own[:, :-1].max(axis=1, initial=0.0)
-    return np.asarray(sure[first] <= sure[second])
+    first, second, weight = edges
+    log = np.log(np.maximum(prior, 1e-12))
+    log[:, :-1] += evidence
+
+    def doubt(rows: Ints, others: Ints) -> Floats:
+        rest, known = log[rows], group[others] >= 0
+        rest[known, group[others][known]] -= weight[known]
+        return np.asarray(np.exp(rest - rest.max(axis=1, keepdims=True)).sum(axis=1))
+
+    return doubt(first, second) >= doubt(second, first)
 
 
-def said(edges: Edges, own: Floats, group: Ints) -> Floats:
-    """Log-odds that answers give each group, (L, K), each answer counted at the sample that it places, decisions left out.
+def said(edges: Edges, first: NDArray[np.bool_], group: Ints, count: int) -> Floats:
+    """Log-odds that answers give each of ``count`` groups, (L, K), each answer counted at the sample that it places,
+    decisions left out.
 
     Args:
         edges: between answered rows.
-        own: (L, K + 1), beliefs without the rows' own answers.
+        first: which end each places, see :func:`places`.
         group: (L,), group that answers put each row in, -1 for none.
     """
-    first, second, weight = edges
-    mine = places(own, first, second)
-    at, other = np.where(mine, first, second), group[np.where(mine, second, first)]
+    one, another, weight = edges
+    at, other = np.where(first, one, another), group[np.where(first, another, one)]
     kept = (other >= 0) & (np.abs(weight) < DECIDED / 2.0)
-    out = np.zeros((len(own), own.shape[1] - 1))
+    out = np.zeros((len(group), count))
     np.add.at(out, (at[kept], other[kept]), weight[kept])
     return out
 
