@@ -43,8 +43,8 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     number = {root: k for k, root in enumerate(beliefs.groups)}
     at = [int(np.flatnonzero(now.answered == row)[0]) for row in rows]
     # an answer that contradicts others may also take samples it is not about out of their group
-    roots = (graph.component[space.sample_ids[row]] for row in now.answered.tolist())
-    now.placed[now.answered] = [number.get(root, -1) for root in roots]
+    component, ids = graph.component, space.sample_ids
+    now.placed[now.answered] = [number.get(component[ids[row]], -1) for row in now.answered.tolist()]
     group = now.placed[now.answered[at]]
     before = merging.told(founding(now.own[at], now.evidence[at], group), now.said[at])
     for i, there in zip(at, reversed(group.tolist()), strict=True):

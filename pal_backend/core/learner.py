@@ -138,9 +138,8 @@ class Learner:
         beliefs, graph, space = self.beliefs, self._graph, self._space
         number = {root: n for n, root in enumerate(graph.members)}
         components = np.full(len(space.sample_ids), -1, np.int32)
-        components[beliefs.answered] = [
-            number[graph.component[space.sample_ids[row]]] for row in beliefs.answered.tolist()
-        ]
+        component, ids = graph.component, space.sample_ids
+        components[beliefs.answered] = [number[component[ids[row]]] for row in beliefs.answered.tolist()]
         cannot = np.asarray([(number[a], number[b]) for a, b in graph.cannot], np.int32).reshape(-1, 2)
         cannot.sort(axis=1)
         slope, intercept = self._calibration

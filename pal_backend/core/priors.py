@@ -5,6 +5,7 @@ All three are set by the answers themselves; nothing here knows a label or the n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,19 +118,33 @@ def whole(p: NDArray[Any], astray: float, none: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def fit(p: Floats, evidence: Floats) -> float:
-    """How well beliefs foretell answers: ``sum_i ln sum_k p_ik P(answers on i | i in k)``, up to a constant.
-
-    All answered samples count, not only those whose place is known: what is placed soon is easier than what is not.
+class Answers:
+    """Answers as judges of beliefs.
 
     Args:
-        p: (L, K + 1) beliefs without the rows' own answers.
-        evidence: (L, K) log-odds that those answers give each group.
+        evidence: (L, K) log-odds that the answers on L samples give each group.
     """
-    top = np.maximum(evidence.max(axis=1, initial=0.0), 0.0)
-    likely = np.exp(evidence - top[:, None])
-    total = np.einsum("lk,lk->l", p[:, :-1], likely) + p[:, -1] * np.exp(-top)
-    return float((np.log(np.maximum(total, 1e-300)) + top).sum())
+
+    def __init__(self, evidence: Floats) -> None:
+        self._top = np.maximum(evidence.max(axis=1, initial=0.0), 0.0)
+        self._likely = np.exp(evidence - self._top[:, None])
+        self._any = self._likely.mean(axis=1) if evidence.shape[1] else np.zeros(len(evidence))
+        self._none = np.exp(-self._top)
+
+    def fit(self, p: Floats, none: Floats, astray: Sequence[float]) -> list[float]:
+        """How well beliefs foretell the answers, for each chance that they are no guide (:func:`whole`):
+        ``sum_i ln sum_k p_ik P(answers on i | i in k)``, up to a constant.
+
+        All answered samples count, not only those whose place is known: what is placed soon is easier than what is not.
+
+        Args:
+            p: (L, K) beliefs among the groups, without the rows' own answers.
+            none: (L,), belief in "none of them".
+            astray: chances to try.
+        """
+        told, unplaced = np.einsum("lk,lk->l", p, self._likely), none * self._none
+        totals = (((1.0 - a) * told + a * self._any) * (1.0 - none) + unplaced for a in astray)
+        return [float((np.log(np.maximum(total, 1e-300)) + self._top).sum()) for total in totals]
 
 
 def mixture(own: Floats, scores: NDArray[Any], none: Floats, astray: float, evidence: Floats) -> tuple[float, float]:
@@ -143,11 +158,11 @@ def mixture(own: Floats, scores: NDArray[Any], none: Floats, astray: float, evid
     """
     if len(own) < FEW:
         return TEMPERATURES[len(TEMPERATURES) // 2], MIXES[len(MIXES) // 2]
-    found = {}
+    found, answers = {}, Answers(evidence)
     for temperature in TEMPERATURES:
         opinion = softmax(scores, temperature).astype(np.float64)
         for mix in MIXES:
-            found[temperature, mix] = fit(whole(blend(own, opinion, mix), astray, none), evidence)
+            [found[temperature, mix]] = answers.fit(blend(own, opinion, mix), none, [astray])
     return max(found, key=lambda key: found[key])
 
 
@@ -161,11 +176,10 @@ def guidance(own: Floats, none: Floats, evidence: Floats) -> tuple[float, float]
     """
     if len(own) < FEW:
         return 1.0, ASTRAY[len(ASTRAY) // 2]
-    found = {}
+    found, answers = {}, Answers(evidence)
     for power in POWERS:
-        sharp = sharpen(own, power)
-        for astray in ASTRAY:
-            found[power, astray] = fit(whole(sharp, astray, none), evidence)
+        for astray, fit in zip(ASTRAY, answers.fit(sharpen(own, power), none, ASTRAY), strict=True):
+            found[power, astray] = fit
     return max(found, key=lambda key: found[key])
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from pal_backend.core.priors import (
+    Answers,
     among,
     answer_log_odds,
-    fit,
     guidance,
     mixture,
     novel,
@@ -46,12 +46,15 @@ def test_whole_rows_are_probabilities() -> None:
 
 def test_fit_is_the_likelihood_of_the_answers() -> None:
     """Against the sum over places written out, with error rate .1: one answer for the first group, one against it."""
-    p = np.asarray([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]])
+    p, none = np.asarray([[2 / 3, 1 / 3], [2 / 3, 1 / 3]]), np.full(2, 0.1)
     odds = np.log(9.0)
     evidence = np.asarray([[odds, 0.0], [-odds, 0.0]])
     yes = 0.6 * 0.9 + 0.4 * 0.1  # said "same" as the first group
     no = 0.6 * 0.1 + 0.4 * 0.9
-    assert fit(p, evidence) == pytest.approx(np.log(yes / 0.1) + np.log(no / 0.9))
+    sure, lost = Answers(evidence).fit(p, none, [0.0, 1.0])
+    assert sure == pytest.approx(np.log(yes / 0.1) + np.log(no / 0.9))
+    either = 0.45 * np.exp(evidence) @ np.ones(2) + 0.1  # where beliefs are no guide both groups are as likely
+    assert lost == pytest.approx(np.log(either).sum())
 
 
 def test_guidance_follows_the_answers() -> None:
