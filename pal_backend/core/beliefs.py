@@ -71,7 +71,8 @@ class Beliefs:
             ``answered``.
         margins: float64 (N,), ``p1 - p2`` over the groups and "none of them"; 0 where "none of them" leads.
         influence: float64 (N,), how many samples the place of each would tell, in units of an ordinary one.
-        said: float64 (L, K), log-odds that answers give each group, each counted at the sample that it places.
+        said: float64 (L, K), log-odds that answers, as far as they are believed, give each group; each is counted at the one
+            sample that it places.
         ties: float64 (K, K), log-odds that two groups are one (:mod:`pal_backend.core.merging`).
         sizes: float64 (K,), samples believed to be in each group.
     """
@@ -187,7 +188,8 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     margins = margins_of(probabilities)
     prior = founding(own, evidence, group)
     weighed = (*edges[:2], edges[2] * dials.strength)
-    said = merging.said(weighed, merging.places(weighed, prior, evidence * dials.strength, group), group, len(groups))
+    placing = merging.places(weighed, prior, evidence * dials.strength, group)
+    said = merging.said(edges, placing, group, len(groups)) * dials.strength
     ties = merging.touching(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1])
     ties += merging.told(prior, said) + merging.decided(edges, group, len(groups))
     return Beliefs(
