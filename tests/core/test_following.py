@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pal_backend.core.beliefs import Beliefs, believe
-from pal_backend.core.following import follow, regrouped
+from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.learner import Learner, checkpoint
@@ -125,7 +125,8 @@ def test_a_contradiction_takes_others_out_of_their_group() -> None:
 def noticed(answer: Answer, answers: Sequence[Answer]) -> bool:
     """Whether one more answer changes which groups there are."""
     graph, before, after = followed(answer, answers)
-    return regrouped(SPACE, (SimilarityGraph.of(answers), before), (graph, after), answer)
+    known = SimilarityGraph.of(answers), before
+    return ended((graph, after)) or founded_by(SPACE, known, (graph, after), answer)
 
 
 def test_founding_and_ending_a_group_are_noticed() -> None:
@@ -137,8 +138,8 @@ def test_founding_and_ending_a_group_are_noticed() -> None:
     likely = said(70, IDS[40], IDS[9], "different")
     assert not noticed(likely, [*KNOWN, said(71, IDS[80], IDS[9], "different")])
     same = [said(95 + n, IDS[n], IDS[40], "same") for n in (1, 2, 3)]
-    graph, (known, before) = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)
-    assert graph.joined(IDS[0], IDS[40]) and regrouped(SPACE, (known, before), (graph, before), same[-1])
+    graph, before = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)[1]
+    assert graph.joined(IDS[0], IDS[40]) and ended((graph, before))
 
 
 def test_a_single_sample_is_looked_at_once() -> None:
