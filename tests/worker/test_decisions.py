@@ -49,10 +49,16 @@ def deciding(shop: Workshop) -> Deciding:
 
 
 def groups(house: House) -> tuple[SampleId, ...]:
-    """Of the current revision."""
+    """Of the current revision, those that several samples were said to be in: whether one sample is a group is worked out
+    anew with each full fit, and a decision brings one.
+    """
     posterior = house.stores.revisions(NAME).posterior()
     assert posterior is not None
-    return posterior.groups
+    sizes = np.bincount(posterior.components[posterior.components >= 0])
+    rows = [posterior.index[group] for group in posterior.groups]
+    return tuple(
+        group for group, row in zip(posterior.groups, rows, strict=True) if sizes[posterior.components[row]] > 1
+    )
 
 
 def test_a_merge_is_learned_undone_and_no_annotators(shop: Workshop, house: House, deciding: Deciding) -> None:
