@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class Beliefs:
     ties: Floats
     sizes: Floats
 
-    @property
+    @cached_property
     def one(self) -> Floats:
         """O, the chances that two groups are one, float64 (K, K), symmetric, 1 on the diagonal."""
         chances = 1.0 / (1.0 + np.exp(-np.clip(self.ties, -50.0, 50.0)))

@@ -51,11 +51,8 @@ def test_an_answer_counts_at_the_sample_that_others_leave_less_sure() -> None:
     edges = (np.asarray([0, 1, 2]), np.asarray([1, 2, 1]), np.asarray([2.0, -3.0, 0.5]))
     group = np.asarray([0, 0, 1])
     first = places(edges, prior, evidence, group)
-    assert first.tolist() == [
-        False,
-        False,
-        True,
-    ]  # row 0 is sure by its other answers, though row 1 is surer without any
+    # row 0 is sure by its other answers, though row 1 is surer without any
+    assert first.tolist() == [False, False, True]
     assert said(edges, first, group, 2).tolist() == [[0.0, 0.0], [2.0, 0.0], [-2.5, 0.0]]
     assert said(edges, first, np.asarray([-1, -1, -1]), 2).tolist() == [[0.0, 0.0]] * 3
 

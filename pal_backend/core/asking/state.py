@@ -96,11 +96,6 @@ class State:
         return len(self.beliefs.groups)
 
     @cached_property
-    def answered(self) -> frozenset[int]:
-        """Rows of samples with answers that say something."""
-        return frozenset(self.beliefs.answered.tolist())
-
-    @cached_property
     def in_vain(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Pairs about which people were only unsure: rows int64 (E, 2), and annotations int64 (E,)."""
         index = self.space.index
