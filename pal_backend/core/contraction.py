@@ -31,13 +31,16 @@ class Contraction(NamedTuple):
     since: dict[SampleId, Turn]
 
 
-def contract(edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float) -> Contraction:
+def contract(
+    edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float, strayed: float = 0.0
+) -> Contraction:
     """Join components, most evidence first, until no trusted union is left.
 
     Args:
         edges: pair to (log-odds of "same", rank); in the order of the ranks, all different.
         trusted: least evidence, summed over all pairs between two components, that joins them.
         established: least evidence that joins two components which both have several samples.
+        strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
     """
     links: Links = {}
     for pair, link in edges.items():
@@ -55,7 +58,8 @@ def contract(edges: Mapping[Pair, tuple[float, int]], trusted: float, establishe
         latest = max(latest, (negative, rank))
         if a not in links or links[a].get(b) != (-negative, rank):
             continue  # one of the two was joined since, or evidence was added
-        if -negative < established and min(size[a], size[b]) > 1:
+        few = min(size[a], size[b])
+        if few > 1 and -negative < established + strayed * few:
             continue  # waits for more evidence, which would be pushed anew
         big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
         parent[small] = big

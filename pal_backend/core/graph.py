@@ -82,7 +82,8 @@ class SimilarityGraph:
         against: the same of the pairs alone whose evidence is for "different".
         cannot: the pairs of roots, ascending, that trusted answers keep apart.
         rates: annotator to error rate.
-        established: least evidence that joins two components of several samples; 0 until errors are seen.
+        established: least evidence that joins two components of several samples; 0 until errors are seen. To it comes what
+            errors about the samples of the smaller one would bring.
         since: when each sample was first joined to another, see :func:`~pal_backend.core.contraction.contract`.
         parted: the roots of components that a lead declared to be groups of their own.
         people: the graph without leads' decisions, None where there are none.
@@ -140,7 +141,11 @@ class SimilarityGraph:
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        component, between, since = contract(said, TRUSTED, established)
+        # Of the samples of a group a share as large as the error rate may be said, wrongly, to be of another one, so that of
+        # two large groups two answers tell nothing.
+        rate = sum(rates.values()) / max(len(rates), 1)
+        strayed = rate * log_odds(rate) if established else 0.0
+        component, between, since = contract(said, TRUSTED, established, strayed)
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:

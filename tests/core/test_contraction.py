@@ -39,3 +39,14 @@ def test_since_tells_when_a_sample_had_company() -> None:
     """By the turn of the union that joined it, or the latest before; a sample alone has none."""
     found = contract(edges(("a", "b", 2.0), ("a", "c", 1.5), ("b", "c", 1.5), ("c", "d", -3.0)), 1.0, 0.0)
     assert found.since == {"a": (-2.0, 0), "b": (-2.0, 0), "c": (-2.0, 0)}
+
+
+def test_larger_components_need_more_still() -> None:
+    """Evidence that errors about the smaller one's samples would bring joins nothing, however the two are named."""
+    pair = [("a", "b", 9.0), ("x", "y", 9.0), ("a", "x", 3.5)]
+    several = [*pair, ("b", "c", 9.0), ("y", "z", 9.0)]
+    assert len(set(contract(edges(*pair), 1.0, 3.0, 0.2).component.values())) == 1  # 3 + .2 * 2 is wanted
+    assert len(set(contract(edges(*several), 1.0, 3.0, 0.2).component.values())) == 2  # 3 + .2 * 3
+    assert len(set(contract(edges(*several, ("c", "y", 0.2)), 1.0, 3.0, 0.2).component.values())) == 1
+    one_sided = [("a", "b", 9.0), ("b", "c", 9.0), ("c", "d", 9.0), ("x", "y", 9.0), ("a", "x", 3.5)]
+    assert len(set(contract(edges(*one_sided), 1.0, 3.0, 0.2).component.values())) == 1  # the smaller one counts
