@@ -38,7 +38,8 @@ Ints = NDArray[np.int64]
 SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 3
-"""Times that the beliefs of answered samples are fed back as targets; more rounds change next to nothing."""
+"""Times that the beliefs of answered samples are fed back as targets of label spreading, and those of all samples as targets
+of the second opinion; more rounds change next to nothing."""
 FOLLOWED = 120
 """Samples whose influence is worked out."""
 
@@ -162,17 +163,18 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     dials = found.dials
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
     probabilities = _probabilities(field, opinion, dials)
-    probabilities[answered] = found.both
     own, both = found.own, found.both
     if len(found.groups) > 1:
-        scores = space.opinion(graph).without_itself(probabilities[:, :-1])
-        evidence = found.evidence * dials.strength
-        temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
-        opinion = softmax(scores, temperature)
-        dials = replace(dials, mix=mix)
-        own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
-        both = posterior(own, evidence, found.group)
-        probabilities = _probabilities(field, opinion, dials)
+        smoother, evidence = space.opinion(graph), found.evidence * dials.strength
+        for _ in range(ROUNDS):
+            probabilities[answered] = both
+            scores = smoother.without_itself(probabilities[:, :-1])
+            temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
+            opinion = softmax(scores, temperature)
+            dials = replace(dials, mix=mix)
+            own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
+            both = posterior(own, evidence, found.group)
+            probabilities = _probabilities(field, opinion, dials)
     probabilities[answered] = both
     groups, group, evidence = found.groups, found.group, found.evidence
     spoken = _spoken_for(probabilities, answered, group)

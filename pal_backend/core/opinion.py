@@ -16,7 +16,13 @@ from sklearn.metrics import pairwise_distances
 Float = NDArray[np.float32]
 
 RANK = 400
-"""M, landmarks of the kernel."""
+"""M, directions of the kernel that are kept."""
+LANDMARKS = 1200
+"""Samples whose kernels those directions are made of, at most; few landmarks alone miss what so many directions can hold."""
+SAMPLED = 4
+"""The strongest directions are looked for in so many samples a landmark."""
+BLOCK = 4096
+"""Samples mapped at once."""
 SHARE = 0.3
 """The kernel is as wide as the mean squared distance to the sample's nearest such share of the pool."""
 RIDGE = 0.1
@@ -24,33 +30,39 @@ PROBES = 300
 
 
 def gaussian_map(features: Float) -> Float:
-    """Features (N, M) whose products are those of the Gaussian kernel, of rank M, between rows of ``features`` (N, D)."""
-    n = len(features)
-    probes = features[np.random.default_rng(0).choice(n, min(PROBES, n), replace=False)]
+    """Features (N, M) whose products are those of the Gaussian kernel, of rank M, between rows of ``features`` (N, D): the
+    strongest directions of a Nystroem map.
+    """
+    n, rng = len(features), np.random.default_rng(0)
+    probes = features[rng.choice(n, min(PROBES, n), replace=False)]
     distances = pairwise_distances(probes, features, metric="sqeuclidean")
     rank = min(int(SHARE * n), n - 1)
     width = max(float(np.partition(distances, rank, axis=1)[:, rank].mean()), 1e-12)
-    landmarks = min(RANK, max(1, n // 3))
-    mapped = Nystroem(gamma=1.0 / width, n_components=landmarks, random_state=0).fit_transform(features)
-    return np.asarray(mapped, np.float32)
+    landmarks = min(LANDMARKS, max(1, n // 3))
+    kernel = Nystroem(gamma=1.0 / width, n_components=landmarks, random_state=0).fit(features)
+    some = kernel.transform(features[rng.permutation(n)[: SAMPLED * landmarks]])
+    strongest = np.linalg.eigh((some.T @ some).astype(np.float64))[1][:, -RANK:].astype(np.float32)
+    blocks = (features[start : start + BLOCK] for start in range(0, n, BLOCK))
+    return np.concatenate([np.asarray(kernel.transform(block) @ strongest, np.float32) for block in blocks])
 
 
 class Smoother:
-    """``H`` in factors, float32 (N, M + 1) and (M + 1, M + 1): memory O(N M).
+    """``H`` in factors, float32 (M + 1, N) and (M + 1, M + 1): memory O(N M).
 
     Args:
         mapped: float32 (N, M), features whose products are the kernel; rows of length about 1.
     """
 
     def __init__(self, mapped: Float) -> None:
-        self._map = np.concatenate([mapped, np.ones((len(mapped), 1))], axis=1).astype(np.float32)
-        gram = (self._map.T @ self._map).astype(np.float64)
+        # one direction after the other: products with a few columns of beliefs read it in order
+        self._map = np.ascontiguousarray(np.concatenate([mapped.T, np.ones((1, len(mapped)))]), np.float32)
+        gram = (self._map @ self._map.T).astype(np.float64)
         self._inverse = np.linalg.inv(gram + RIDGE * np.eye(len(gram))).astype(np.float32)
-        own = np.einsum("nm,nm->n", self._map @ self._inverse, self._map)
+        own = np.einsum("mn,mn->n", self._inverse @ self._map, self._map)
         self._own = np.clip(own, 0.0, 0.9).astype(np.float32)[:, None]
 
     def without_itself(self, beliefs: Float) -> Float:
         """Scores (N, K): what all other samples' beliefs (N, K) say of each sample; a belief's scale, but unbounded."""
-        # in this order the product with the transposed map reads it row by row
-        smooth = self._map @ (self._inverse @ (beliefs.T @ self._map).T)
+        weights = self._inverse @ (self._map @ np.ascontiguousarray(beliefs))
+        smooth = (weights.T @ self._map).T
         return np.asarray((smooth - self._own * beliefs) / (1.0 - self._own), np.float32)

@@ -17,6 +17,8 @@ from pal_backend.core.vocabulary import QuestionKind
 
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
+MERGES = 16
+"""Pairs of groups looked at, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
 PATIENCE = 4
@@ -44,7 +46,13 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     partners = _partners(state, short, _likeliest(state, short))
     some = partners >= 0
     placing = zip(short[some].tolist(), partners[some].tolist(), scores[short[some]].tolist(), strict=True)
-    return Candidates.of([*placing, *_merges(state), *_seams(state)])
+    again = [(row, partner, score * _again(state, row, partner)) for row, partner, score in placing]
+    return Candidates.of([*again, *_merges(state), *_seams(state)])
+
+
+def _again(state: State, row: int, partner: int) -> float:
+    """What a pair is worth over one that was asked at most once: half as much each time, since people err the same way."""
+    return 0.5 ** max(state.times_asked(row, partner) - 1, 0) if state.met[row] else 1.0
 
 
 def _likeliest(state: State, rows: Ints) -> Ints:
@@ -90,15 +98,19 @@ def _first(state: State, scores: Floats, vain: Floats) -> Candidates:
 
 
 def _merges(state: State) -> list[tuple[int, int, float]]:
-    """The younger group's best confirmed member against the older group's, for every pair of groups worth asking."""
+    """Confirmed members of two groups, the younger one's first, for every two groups worth asking about.
+
+    What one sample's answers tell is bounded by how sure its place is, so each time it is the member that met the other
+    group least.
+    """
     gains = np.tril(state.gains * 0.5 ** _between(state, state.beliefs.placed, state.groups))
+    best = np.argsort(-gains, axis=None, kind="stable")[: MERGES + len(state.open_pairs)]
     rows = []
-    for k, other in zip(*np.nonzero(gains > SETTLED), strict=True):
-        if state.members[k] and state.members[other]:
-            row = state.members[k][0]
-            partner = state.representative(int(other), row)
-            if partner >= 0:
-                rows.append((row, partner, float(gains[k, other])))
+    for k, other in zip(*np.unravel_index(best[gains.flat[best] > SETTLED], gains.shape), strict=True):
+        if (met := state.meeting(int(k), int(other))) is not None:
+            row, partner = met
+            worth = float(gains[k, other]) * _again(state, row, partner)
+            rows += [(row, partner, worth)] if worth > SETTLED else []
     return rows
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.beliefs import SUPPORT, Beliefs
+from pal_backend.core.graph import TRUSTED
 from pal_backend.core.neighbours import Space
 
 Floats = NDArray[np.float64]
@@ -26,17 +27,31 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
     """Worth of placing each sample, float64 (N,): ``(1 - (p1 - p2)) * I``, p over the groups and "none of them".
 
     Where "none of them" leads the doubt is full, whatever the margin, since such a sample may found a group; a typical
-    sample counts for its cluster. An answered sample's p holds its answers: an unlikely one leaves doubt, and so is
+    sample counts for its cluster. Once answers keep it from as many groups as a
+    founder, what is left in doubt is the share of the groups that it was not kept from. An answered sample's p holds its answers: an unlikely one leaves doubt, and so is
     asked about again, also where everything else outvotes it, since trusted answers hold until answers overrule them.
     """
     p = beliefs.probabilities
     stake = 1.0 - beliefs.margins
     here = beliefs.answered[beliefs.placed[beliefs.answered] >= 0]
     stake[here] = np.maximum(stake[here], DISPUTED * (1.0 - p[here, beliefs.placed[here]]))
+    alone, left = _new(beliefs)
+    stake[alone] = left
     score = stake * beliefs.influence
     rows, sizes = space.medoids
-    score[rows] = np.maximum(score[rows], MEDOID_WORTH * p[rows, -1] * sizes)
+    typical = MEDOID_WORTH * p[rows, -1] * sizes * np.where(np.isin(rows, alone), stake[rows], 1.0)
+    score[rows] = np.maximum(score[rows], typical)
     return score
+
+
+def _new(beliefs: Beliefs) -> tuple[Ints, Floats]:
+    """Rows believed to be none of the groups, that answers keep from as many as a founder must differ from, and the share
+    of the groups that they do not keep each from.
+    """
+    p, count = beliefs.probabilities[beliefs.answered], len(beliefs.groups)
+    apart = (beliefs.evidence <= -TRUSTED).sum(axis=1)
+    new = (p[:, -1] >= p[:, :-1].max(axis=1, initial=0.0)) & (apart >= min(SUPPORT, count)) & (count > 0)
+    return beliefs.answered[new], 1.0 - apart[new] / max(count, 1)
 
 
 def merge_gains(beliefs: Beliefs) -> Floats:

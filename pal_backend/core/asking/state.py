@@ -163,6 +163,20 @@ class State:
                 best, fewest = other, times
         return best
 
+    def meeting(self, group: int, other: int) -> tuple[int, int] | None:
+        """Members of two groups to compare, None if there are none whose question is not open: of ``group`` the one that
+        met ``other`` least, the best confirmed of those, and its :meth:`representative` there.
+        """
+        found, fewest = None, sys.maxsize
+        for row in self.members[group][:REPRESENTATIVES]:
+            there = self.members[other][:REPRESENTATIVES] if self.met[row] else ()
+            times = sum(self.times_asked(row, partner) for partner in there)
+            if times < fewest and (partner := self.representative(other, row)) >= 0:
+                found, fewest = (row, partner), times
+            if not times:
+                break
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
