@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.kernel_approximation import Nystroem
+from sklearn.metrics import pairwise_distances
 
-from pal_backend.core.opinion import RANK, Smoother, gaussian_map
+from pal_backend.core.opinion import PROBES, RANK, SHARE, Smoother, gaussian_map
 from tests.core.worlds import clusters
 
 SPACE, LABELS = clusters(groups=3, each=40, spread=0.4)
@@ -16,7 +18,7 @@ def test_a_row_is_told_by_all_others_alone() -> None:
     """Without its own belief: the fixed point of putting what is said of it in its place, and its belief tells nothing."""
     smoother = Smoother(gaussian_map(SPACE.features))
     found = smoother.without_itself(BELIEFS)
-    hat = smoother._map @ smoother._inverse @ smoother._map.T
+    hat = smoother._map.T @ smoother._inverse @ smoother._map
     for row in range(0, 120, 7):
         others = np.delete(np.arange(120), row)
         left_out = hat[row, others] @ BELIEFS[others] / (1.0 - hat[row, row])
@@ -29,7 +31,7 @@ def test_a_row_is_told_by_all_others_alone() -> None:
 def test_leaving_a_row_out_matches_ridge_regression_without_it() -> None:
     """The shortcut equals the ridge fit to the rest of the samples, in the same map."""
     smoother = Smoother(gaussian_map(SPACE.features))
-    found, mapped = smoother.without_itself(BELIEFS), smoother._map.astype(np.float64)
+    found, mapped = smoother.without_itself(BELIEFS), smoother._map.T.astype(np.float64)
     ridge = np.linalg.inv(smoother._inverse.astype(np.float64)) - mapped.T @ mapped
     for row in (0, 50, 119):
         rest = np.delete(np.arange(120), row)
@@ -55,3 +57,19 @@ def test_memory_is_that_of_the_factors() -> None:
     assert sum(array.size for array in arrays) <= (1500 + RANK + 1) * (RANK + 1) + 1500
     for n in (1, 2):
         assert np.isfinite(Smoother(gaussian_map(space.features[:n])).without_itself(np.ones((n, 2), np.float32))).all()
+
+
+def test_the_strongest_directions_of_the_kernel_are_kept() -> None:
+    """With more landmarks than directions, products come as near to the kernel as the best map of that rank from them."""
+    space, _ = clusters(groups=30, each=60, spread=0.6)
+    mapped = gaussian_map(space.features)
+    assert mapped.shape == (1800, RANK) and mapped.dtype == np.float32
+    squared = pairwise_distances(space.features, metric="sqeuclidean")
+    probes = np.random.default_rng(0).choice(1800, PROBES, replace=False)
+    width = np.partition(squared[probes], int(SHARE * 1800), axis=1)[:, int(SHARE * 1800)].mean()
+    kernel = np.exp(-squared / width)
+    best = np.linalg.eigvalsh(kernel)[:-RANK]
+    missed = np.linalg.norm(kernel - mapped @ mapped.T)
+    few = Nystroem(gamma=1.0 / width, n_components=RANK, random_state=0).fit_transform(space.features)
+    assert np.linalg.norm(best) <= missed * 1.001
+    assert missed < 0.8 * np.linalg.norm(kernel - few @ few.T)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from pal_backend.core.asking.scores import doubt
 from pal_backend.core.asking.state import State
@@ -32,3 +35,22 @@ def test_two_groups_in_one_cluster_are_worth_comparing() -> None:
     assert (gains == gains.T).all() and not gains.diagonal().any()
     learner.update([said(7, IDS[0], IDS[15], "different")], ())
     assert State.of(SPACE, learner.graph, learner.beliefs).gains[twin, home] < gains[twin, home]
+
+
+def test_a_sample_that_no_group_took_waits() -> None:
+    """Kept from two of three groups it is a third in doubt; kept from all of them, it has nothing left to be asked."""
+    groups = [said(1, IDS[0], IDS[30], "different"), said(2, IDS[0], IDS[60], "different")]
+    groups += [said(3, IDS[30], IDS[60], "different")]
+    groups += [said(10 + n, IDS[n // 3 * 30], IDS[n // 3 * 30 + n % 3 + 1], "same") for n in range(9)]
+    apart = [said(20, IDS[20], IDS[30], "different"), said(21, IDS[20], IDS[60], "different")]
+    shares = []
+    for more in (apart, [*apart, said(22, IDS[20], IDS[0], "different"), said(23, IDS[20], IDS[1], "different")]):
+        learner = Learner(SPACE)
+        learner.set_answers([*groups, *more])
+        beliefs = learner.beliefs
+        p = beliefs.probabilities[20].copy()
+        p[:] = (0.0, 0.0, 0.0, 1.0)
+        known = replace(beliefs, probabilities=np.where(np.arange(90)[:, None] == 20, p, beliefs.probabilities))
+        shares.append(doubt(SPACE, known)[20] / beliefs.influence[20])
+    assert len(beliefs.groups) == 3
+    assert shares == pytest.approx([1 / 3, 0.0])

@@ -37,3 +37,28 @@ def test_open_pairs_are_not_offered() -> None:
 def test_unknown_samples_in_open_questions_are_ignored() -> None:
     """A question about a sample of another version does not count as open here."""
     assert state().with_open([Question(QuestionKind.PAIR, IDS[0], ("gone",))]).open_rows == frozenset()
+
+
+def test_members_of_two_groups_take_turns_to_meet() -> None:
+    """Who met the other group least comes next, with somebody it did not meet, the best confirmed first."""
+    answers = [said(1, IDS[0], IDS[1], "same"), said(2, IDS[0], IDS[2], "same"), said(3, IDS[10], IDS[11], "same")]
+    met = []
+    for number in range(4, 9):
+        answers.append(said(number, *(met[-1] if met else (IDS[0], IDS[10])), "different"))
+        learner = Learner(SPACE)
+        learner.set_answers(answers)
+        now = State.of(SPACE, learner.graph, learner.beliefs)
+        pair = now.meeting(0, 1)
+        assert pair is not None
+        met.append((IDS[pair[0]], IDS[pair[1]]))
+    assert [a for a, _ in met[:2]] == [IDS[1], IDS[2]] and met[2][0] == IDS[0]
+    assert len(set(met)) == 5 and (IDS[0], IDS[10]) not in met, "six pairs, none twice"
+
+
+def test_members_in_open_questions_do_not_meet() -> None:
+    """Two groups of one member each have nothing to ask while their question is open."""
+    learner = Learner(SPACE)
+    learner.set_answers([said(1, IDS[0], IDS[10], "different")])
+    now = State.of(SPACE, learner.graph, learner.beliefs)
+    assert set(now.meeting(1, 0) or ()) == {0, 10}
+    assert now.with_open([Question(QuestionKind.PAIR, IDS[0], (IDS[10],))]).meeting(1, 0) is None
