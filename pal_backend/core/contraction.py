@@ -13,9 +13,13 @@ from typing import NamedTuple
 
 from pal_backend.core.vocabulary import Pair, SampleId
 
-Links = dict[SampleId, dict[SampleId, tuple[float, int]]]
-Turn = tuple[float, int]
-"""When a union's turn comes: (minus its evidence, its rank), the smallest first."""
+Link = tuple[float, int, float]
+"""Evidence between two components, its rank, and what of it speaks against them, at most 0."""
+Links = dict[SampleId, dict[SampleId, Link]]
+Turn = tuple[float, float, int]
+"""When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
+PLAIN, OPPOSED, SEVERAL, AFTER = 0.0, 1.0, 2.0, math.inf
+"""Classes of unions: nothing speaks against it; something does; both have several samples; of what came after those."""
 
 
 class Contraction(NamedTuple):
@@ -23,18 +27,24 @@ class Contraction(NamedTuple):
 
     ``component``: sample to the root of its component (its sample of lowest rank), in the order of the ranks.
     ``between``: evidence between roots, ascending pair of roots to log-odds. ``since``: sample to the latest turn that had
-    come when it was first joined to another; samples that stay alone are left out.
+    come when it was first joined to another; samples that stay alone are left out. ``spare``: root to the evidence by which
+    the tightest union of several and several samples in its component passed; components without one are left out.
     """
 
     component: dict[SampleId, SampleId]
     between: dict[tuple[SampleId, SampleId], float]
     since: dict[SampleId, Turn]
+    spare: dict[SampleId, float]
 
 
 def contract(
     edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float, strayed: float = 0.0
 ) -> Contraction:
     """Join components, most evidence first, until no trusted union is left.
+
+    Once errors were seen (``established`` above 0), what nothing speaks against comes first, and two components of several
+    samples are joined only when no sample alone is left to join: before that a few samples' evidence would decide, and one
+    that an error misplaced could hold two classes together.
 
     Args:
         edges: pair to (log-odds of "same", rank); in the order of the ranks, all different.
@@ -43,23 +53,30 @@ def contract(
         strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
     """
     links: Links = {}
-    for pair, link in edges.items():
+    for pair, (weight, rank) in edges.items():
+        link = (weight, rank, min(weight, 0.0))
         links.setdefault(pair.first, {})[pair.second] = link
         links.setdefault(pair.second, {})[pair.first] = link
     order = list(links)
     parent = {sample: sample for sample in order}
     size = dict.fromkeys(order, 1)
-    heap = [(-weight, rank, *pair) for pair, (weight, rank) in edges.items() if weight >= trusted]
+    heap = [(PLAIN, -weight, rank, *pair) for pair, (weight, rank) in edges.items() if weight >= trusted]
     heapq.heapify(heap)
-    latest: Turn = (-math.inf, 0)
+    latest: Turn = (PLAIN, -math.inf, 0)
     since: dict[SampleId, Turn] = {}
+    spare: dict[SampleId, float] = {}
     while heap:
-        negative, rank, a, b = heapq.heappop(heap)
-        latest = max(latest, (negative, rank))
-        if a not in links or links[a].get(b) != (-negative, rank):
+        kind, negative, rank, a, b = heapq.heappop(heap)
+        latest = max(latest, (AFTER if kind == SEVERAL else kind, negative, rank))
+        if a not in links or links[a].get(b, (0.0,))[:2] != (-negative, rank):
             continue  # one of the two was joined since, or evidence was added
         few = min(size[a], size[b])
-        if few > 1 and -negative < established + strayed * few:
+        now = PLAIN if established == 0.0 else SEVERAL if few > 1 else OPPOSED if links[a][b][2] < 0.0 else PLAIN
+        if now > kind:
+            heapq.heappush(heap, (now, negative, rank, a, b))
+            continue
+        left = -negative - established - strayed * few if few > 1 else math.inf
+        if left < 0.0:
             continue  # waits for more evidence, which would be pushed anew
         big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
         parent[small] = big
@@ -67,10 +84,13 @@ def contract(
             if size[one] == 1:
                 since[one] = latest
         size[big] += size[small]
+        spare[big] = min(left, spare.get(big, math.inf), spare.pop(small, math.inf))
         for other, link in _move(links, small, big):
             if link[0] >= trusted:
-                heapq.heappush(heap, (-link[0], link[1], *ascending(big, other)))
-    return Contraction(*_name(order, parent, links), since)
+                heapq.heappush(heap, (PLAIN, -link[0], link[1], *ascending(big, other)))
+    component, between = _name(order, parent, links)
+    tight = {component[root]: left for root, left in spare.items() if left < math.inf}
+    return Contraction(component, between, since, tight)
 
 
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
@@ -78,15 +98,15 @@ def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
     return (a, b) if a <= b else (b, a)
 
 
-def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, tuple[float, int]]]:
+def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, Link]]:
     """Hand the links of ``small`` to ``big``, adding up; returns those that changed."""
     changed = []
-    for other, (more, rank) in links.pop(small).items():
+    for other, (more, rank, less) in links.pop(small).items():
         del links[other][small]
         if other == big:
             continue
-        weight, first = links[big].get(other, (0.0, rank))
-        link = (weight + more, min(first, rank))
+        weight, first, against = links[big].get(other, (0.0, rank, 0.0))
+        link = (weight + more, min(first, rank), against + less)
         links[big][other] = links[other][big] = link
         changed.append((other, link))
     return changed
@@ -106,7 +126,7 @@ def _name(
     between = {
         ascending(earliest[a], earliest[b]): weight
         for a, near in links.items()
-        for b, (weight, _) in near.items()
+        for b, (weight, *_) in near.items()
         if a < b
     }
     return component, between

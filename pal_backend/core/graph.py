@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.contraction import Turn, ascending, contract
+from pal_backend.core.contraction import PLAIN, Turn, ascending, contract
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
@@ -84,7 +84,8 @@ class SimilarityGraph:
         rates: annotator to error rate.
         established: least evidence that joins two components of several samples; 0 until errors are seen. To it comes what
             errors about the samples of the smaller one would bring.
-        since: when each sample was first joined to another, see :func:`~pal_backend.core.contraction.contract`.
+        since: when each sample was first joined to another, see :class:`~pal_backend.core.contraction.Contraction`.
+        spare: root to the evidence by which its tightest union passed, see there.
         parted: the roots of components that a lead declared to be groups of their own.
         people: the graph without leads' decisions, None where there are none.
     """
@@ -97,6 +98,7 @@ class SimilarityGraph:
     rates: Mapping[str, float]
     established: float
     since: Mapping[SampleId, Turn]
+    spare: Mapping[Root, float]
     parted: frozenset[Root] = frozenset()
     people: SimilarityGraph | None = None
 
@@ -141,11 +143,8 @@ class SimilarityGraph:
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        # Of the samples of a group a share as large as the error rate may be said, wrongly, to be of another one, so that of
-        # two large groups two answers tell nothing.
-        rate = sum(rates.values()) / max(len(rates), 1)
-        strayed = rate * log_odds(rate) if established else 0.0
-        component, between, since = contract(said, TRUSTED, established, strayed)
+        strayed = _strayed(rates) if established else 0.0
+        component, between, since, spare = contract(said, TRUSTED, established, strayed)
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:
@@ -154,7 +153,7 @@ class SimilarityGraph:
         split = (pair for pair, edge in edges.items() if edge.decided is Purpose.SPLIT and edge.weight < 0.0)
         roots = (ascending(component[first], component[second]) for first, second in split)
         parted = frozenset(root for key in roots if key in cannot for root in key)
-        return cls(edges, component, between, dict(against), cannot, rates, established, since, parted)
+        return cls(edges, component, between, dict(against), cannot, rates, established, since, spare, parted)
 
     def weigh(self, answer: Answer) -> float | None:
         """Log-odds of "same" that the answer carries, 0 where the pair is decided; None if its annotator is new, or it is a
@@ -220,8 +219,12 @@ class SimilarityGraph:
         """
         order = {root: n for n, root in enumerate(self.members)}
         there, alone = sorted(pair, key=lambda sample: order.get(self.component.get(sample, sample), len(order)))
-        root, turn = self.component.get(there, there), (-weight, edges[pair].rank)
+        root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
         if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
+            return None
+        # one more sample may ask for more evidence of the unions that made the component
+        spare = {root: self.spare[root] - _strayed(self.rates)} if self.established and root in self.spare else {}
+        if any(left < 0.0 for left in spare.values()):
             return None
         near = [key for key in self.between if alone in key]
         if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
@@ -242,6 +245,7 @@ class SimilarityGraph:
             against=against,
             cannot=frozenset(cannot),
             since={there: turn, **self.since, alone: turn},
+            spare={**self.spare, **spare},
         )
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
@@ -286,6 +290,14 @@ class SimilarityGraph:
         for sample, root in self.component.items():
             found[root].append(sample)
         return {root: tuple(samples) for root, samples in found.items()}
+
+
+def _strayed(rates: Mapping[str, float]) -> float:
+    """Evidence that errors about one sample bring on average: a share of a group's samples as large as the error rate may be
+    said, wrongly, to be of another one, so that of two large groups two answers tell nothing.
+    """
+    rate = sum(rates.values()) / max(len(rates), 1)
+    return rate * log_odds(rate)
 
 
 def _weigh(answer: Answer, odds: float) -> float:

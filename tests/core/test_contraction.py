@@ -1,4 +1,6 @@
-from pal_backend.core.contraction import contract
+import pytest
+
+from pal_backend.core.contraction import PLAIN, contract
 from pal_backend.core.vocabulary import Pair
 
 
@@ -9,13 +11,13 @@ def edges(*rows: tuple[str, str, float]) -> dict[Pair, tuple[float, int]]:
 
 def test_evidence_adds_up_between_components() -> None:
     """Two edges too weak alone join two components together."""
-    component, between, _ = contract(edges(("a", "b", 2.0), ("a", "c", 0.6), ("b", "c", 0.6)), 1.0, 0.0)
+    component, between, *_ = contract(edges(("a", "b", 2.0), ("a", "c", 0.6), ("b", "c", 0.6)), 1.0, 0.0)
     assert set(component.values()) == {"a"} and between == {}
 
 
 def test_most_evidence_first() -> None:
     """The stronger of two unions that exclude each other is done, whatever the order."""
-    component, between, _ = contract(edges(("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", -4.0)), 1.0, 0.0)
+    component, between, *_ = contract(edges(("a", "b", 2.0), ("b", "c", 3.0), ("a", "c", -4.0)), 1.0, 0.0)
     assert component["b"] == component["c"] != component["a"]
     assert between == {("a", "b"): -2.0}
 
@@ -29,7 +31,7 @@ def test_ties_go_to_the_older_answer() -> None:
 def test_established_components_need_more() -> None:
     """Components of several samples wait for the higher threshold; with more evidence they are joined."""
     rows = [("a", "b", 2.0), ("x", "y", 2.0), ("a", "x", 2.0)]
-    component, between, _ = contract(edges(*rows), 1.0, 3.0)
+    component, between, *_ = contract(edges(*rows), 1.0, 3.0)
     assert component["a"] != component["x"] and between == {("a", "x"): 2.0}
     component, *_ = contract(edges(*rows, ("b", "y", 2.0)), 1.0, 3.0)
     assert len(set(component.values())) == 1
@@ -38,7 +40,7 @@ def test_established_components_need_more() -> None:
 def test_since_tells_when_a_sample_had_company() -> None:
     """By the turn of the union that joined it, or the latest before; a sample alone has none."""
     found = contract(edges(("a", "b", 2.0), ("a", "c", 1.5), ("b", "c", 1.5), ("c", "d", -3.0)), 1.0, 0.0)
-    assert found.since == {"a": (-2.0, 0), "b": (-2.0, 0), "c": (-2.0, 0)}
+    assert found.since == dict.fromkeys("abc", (PLAIN, -2.0, 0))
 
 
 def test_larger_components_need_more_still() -> None:
@@ -50,3 +52,30 @@ def test_larger_components_need_more_still() -> None:
     assert len(set(contract(edges(*several, ("c", "y", 0.2)), 1.0, 3.0, 0.2).component.values())) == 1
     one_sided = [("a", "b", 9.0), ("b", "c", 9.0), ("c", "d", 9.0), ("x", "y", 9.0), ("a", "x", 3.5)]
     assert len(set(contract(edges(*one_sided), 1.0, 3.0, 0.2).component.values())) == 1  # the smaller one counts
+
+
+def test_samples_alone_come_before_unions_of_several() -> None:
+    """A sample that an error put to "a" speaks for some of the others while the rest is still to come: once errors were
+    seen, two groups are judged when both are whole. Before, the strongest union is done first.
+    """
+    rows = [("a", "s", 3.0), ("x", "y", 3.0), ("s", "x", 3.0), ("s", "y", 3.0)]  # "s" is of the others
+    rows += [("a", "b", 3.0), ("y", "z", 3.0), ("a", "z", -3.0), ("b", "z", -3.0), ("b", "x", -3.0)]
+    assert contract(edges(*rows), 1.0, 4.0).component["x"] == "x"
+    assert contract(edges(*rows), 1.0, 0.0).component["x"] == "a"
+    assert contract(edges(*rows, ("b", "y", 9.0)), 1.0, 4.0).component["x"] == "a"
+
+
+def test_spare_tells_by_how_much_several_were_joined() -> None:
+    """The tightest union of the component counts; one of single samples alone has none."""
+    rows = [("a", "b", 3.0), ("x", "y", 3.0), ("a", "x", 3.0), ("b", "y", 3.0), ("p", "q", 3.0), ("p", "r", 3.0)]
+    assert contract(edges(*rows), 1.0, 4.0, 0.5).spare == pytest.approx({"a": 6.0 - 4.0 - 2 * 0.5})
+
+
+def test_what_nothing_speaks_against_comes_first() -> None:
+    """Two samples that errors put to "a" speak for "x", "a" itself against it: "x" joins its own group, whose evidence is no
+    less but younger.
+    """
+    rows = [("a", "s", 3.0), ("a", "t", 3.0), ("a", "x", -3.0), ("s", "x", 3.0), ("x", "y", 3.0), ("x", "z", 3.0)]
+    rows += [("a", "y", -3.0), ("a", "z", -3.0), ("t", "x", 3.0)]
+    component = contract(edges(*rows), 1.0, 4.0).component
+    assert component["s"] == component["t"] == "a" and component["y"] == component["z"] == "x"
