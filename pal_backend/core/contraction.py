@@ -19,7 +19,7 @@ Links = dict[SampleId, dict[SampleId, Link]]
 Turn = tuple[float, float, int]
 """When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
 PLAIN, OPPOSED, SEVERAL, AFTER = 0.0, 1.0, 2.0, math.inf
-"""Classes of unions: nothing speaks against it; something does; both have several samples; of what came after those."""
+"""Classes of unions: nothing speaks against it; something does; both have several samples; and what came after those."""
 
 
 class Contraction(NamedTuple):
@@ -52,11 +52,7 @@ def contract(
         established: least evidence that joins two components which both have several samples.
         strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
     """
-    links: Links = {}
-    for pair, (weight, rank) in edges.items():
-        link = (weight, rank, min(weight, 0.0))
-        links.setdefault(pair.first, {})[pair.second] = link
-        links.setdefault(pair.second, {})[pair.first] = link
+    links = _links(edges)
     order = list(links)
     parent = {sample: sample for sample in order}
     size = dict.fromkeys(order, 1)
@@ -96,6 +92,16 @@ def contract(
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
     """The two in ascending order."""
     return (a, b) if a <= b else (b, a)
+
+
+def _links(edges: Mapping[Pair, tuple[float, int]]) -> Links:
+    """Every edge from both its ends, samples in the order of the edges."""
+    links: Links = {}
+    for pair, (weight, rank) in edges.items():
+        link = (weight, rank, min(weight, 0.0))
+        links.setdefault(pair.first, {})[pair.second] = link
+        links.setdefault(pair.second, {})[pair.first] = link
+    return links
 
 
 def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, Link]]:

@@ -7,7 +7,8 @@ evidence for "same" between them come first, and evidence between components add
 * a single "same" joins two samples, or a sample and a component, unless its annotator errs more than one time in four
   (then two have to agree);
 * a single "same" also joins two components of several samples as long as no answer contradicts another; once errors
-  have been seen, that takes two answers, so that one wrong "same" never merges two groups;
+  have been seen, that takes two answers, and more for larger ones, and comes last, when all that is said of either is
+  known: one wrong "same", or one misplaced sample, never merges two groups;
 * one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
 * more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set;
 * what a lead decided of a pair (:attr:`Origin.DECISION`) is all that counts of that pair, the last decision if there are
