@@ -38,8 +38,7 @@ Ints = NDArray[np.int64]
 SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 3
-"""Times that the beliefs of answered samples are fed back as targets of label spreading, and those of all samples as targets
-of the second opinion; more rounds change next to nothing."""
+"""Times that beliefs are fed back, of answered samples to spreading, of all to the other opinion; more change little."""
 FOLLOWED = 120
 """Samples whose influence is worked out."""
 
@@ -160,10 +159,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     edges = graph.ends({name: i for i, name in enumerate(names)})
     found = _settle(graph, names, groups, q, cover=cover, edges=edges)
     field = spread(walk, answered, q, found.both[:, :-1])
-    dials = found.dials
+    dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
-    probabilities = _probabilities(field, opinion, dials)
-    own, both = found.own, found.both
+    walked, none = _walked(field, dials)
+    probabilities = whole(walked, dials.astray, none)
     if len(found.groups) > 1:
         smoother, evidence = space.opinion(graph), found.evidence * dials.strength
         for _ in range(ROUNDS):
@@ -174,7 +173,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
             dials = replace(dials, mix=mix)
             own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
             both = posterior(own, evidence, found.group)
-            probabilities = _probabilities(field, opinion, dials)
+            probabilities = whole(blend(walked, opinion, mix), dials.astray, none)
     probabilities[answered] = both
     groups, group, evidence = found.groups, found.group, found.evidence
     spoken = _spoken_for(probabilities, answered, group)
@@ -307,8 +306,13 @@ def _settle(
 
 def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
     """Beliefs (n, K + 1) from what is spread (n, K) and the second opinion (n, K)."""
-    sharp = sharpen(among(field, dials.none), dials.power)
-    return whole(blend(sharp, opinion, dials.mix), dials.astray, novel(field.sum(axis=1), dials.none))
+    walked, none = _walked(field, dials)
+    return whole(blend(walked, opinion, dials.mix), dials.astray, none)
+
+
+def _walked(field: Float, dials: Dials) -> tuple[Float, Float]:
+    """What label spreading alone says of the known groups (n, K), sharpened, and of "none of them" (n,)."""
+    return sharpen(among(field, dials.none), dials.power), novel(field.sum(axis=1), dials.none)
 
 
 def _evidence(edges: Edges, group: Ints, count: int) -> Floats:

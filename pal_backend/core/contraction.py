@@ -16,10 +16,10 @@ from pal_backend.core.vocabulary import Pair, SampleId
 Link = tuple[float, int, float]
 """Evidence between two components, its rank, and what of it speaks against them, at most 0."""
 Links = dict[SampleId, dict[SampleId, Link]]
-Turn = tuple[float, float, int]
+Turn = tuple[int, float, int]
 """When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
-PLAIN, OPPOSED, SEVERAL, AFTER = 0.0, 1.0, 2.0, math.inf
-"""Classes of unions: nothing speaks against it; something does; both have several samples; and what came after those."""
+PLAIN, OPPOSED, SEVERAL = range(3)
+"""Classes of unions: nothing speaks against it; something does; both have several samples."""
 
 
 class Contraction(NamedTuple):
@@ -63,7 +63,7 @@ def contract(
     spare: dict[SampleId, float] = {}
     while heap:
         kind, negative, rank, a, b = heapq.heappop(heap)
-        latest = max(latest, (AFTER if kind == SEVERAL else kind, negative, rank))
+        latest = max(latest, (kind, negative, rank))
         if a not in links or links[a].get(b, (0.0,))[:2] != (-negative, rank):
             continue  # one of the two was joined since, or evidence was added
         few = min(size[a], size[b])

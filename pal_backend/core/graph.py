@@ -144,8 +144,7 @@ class SimilarityGraph:
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        strayed = _strayed(rates) if established else 0.0
-        component, between, since, spare = contract(said, TRUSTED, established, strayed)
+        component, between, since, spare = contract(said, TRUSTED, established, _strayed(rates, established))
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:
@@ -223,10 +222,12 @@ class SimilarityGraph:
         root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
         if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
             return None
-        # one more sample may ask for more evidence of the unions that made the component
-        spare = {root: self.spare[root] - _strayed(self.rates)} if self.established and root in self.spare else {}
-        if any(left < 0.0 for left in spare.values()):
-            return None
+        spare = dict(self.spare)
+        if root in spare:
+            # one more sample may ask for more evidence of the unions that made the component
+            spare[root] -= _strayed(self.rates, self.established)
+            if spare[root] < 0.0:
+                return None
         near = [key for key in self.between if alone in key]
         if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
             return None
@@ -246,7 +247,7 @@ class SimilarityGraph:
             against=against,
             cannot=frozenset(cannot),
             since={there: turn, **self.since, alone: turn},
-            spare={**self.spare, **spare},
+            spare=spare,
         )
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
@@ -293,10 +294,12 @@ class SimilarityGraph:
         return {root: tuple(samples) for root, samples in found.items()}
 
 
-def _strayed(rates: Mapping[str, float]) -> float:
-    """Evidence that errors about one sample bring on average: a share of a group's samples as large as the error rate may be
-    said, wrongly, to be of another one, so that of two large groups two answers tell nothing.
+def _strayed(rates: Mapping[str, float], established: float) -> float:
+    """Evidence that errors about one sample bring on average, 0 until errors are seen: a share of a group's samples as large
+    as the error rate may be said, wrongly, to be of another one, so that of two large groups two answers tell nothing.
     """
+    if not established:
+        return 0.0
     rate = sum(rates.values()) / max(len(rates), 1)
     return rate * log_odds(rate)
 

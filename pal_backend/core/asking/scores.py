@@ -27,9 +27,9 @@ def doubt(space: Space, beliefs: Beliefs) -> Floats:
     """Worth of placing each sample, float64 (N,): ``(1 - (p1 - p2)) * I``, p over the groups and "none of them".
 
     Where "none of them" leads the doubt is full, whatever the margin, since such a sample may found a group; a typical
-    sample counts for its cluster. Once answers keep it from as many groups as a
-    founder, what is left in doubt is the share of the groups that it was not kept from. An answered sample's p holds its answers: an unlikely one leaves doubt, and so is
-    asked about again, also where everything else outvotes it, since trusted answers hold until answers overrule them.
+    sample counts for its cluster. Once answers keep it from as many groups as a founder, what is left in doubt is the share
+    of the groups that it was not kept from. An answered sample's p holds its answers: an unlikely one leaves doubt, and so
+    is asked about again, also where everything else outvotes it, since trusted answers hold until answers overrule them.
     """
     p = beliefs.probabilities
     stake = 1.0 - beliefs.margins
