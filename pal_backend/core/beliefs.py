@@ -38,7 +38,9 @@ Ints = NDArray[np.int64]
 SUPPORT = 2
 """A component founds a group once this many older groups (or all, if fewer) are known to be others."""
 ROUNDS = 3
-"""Times that beliefs are fed back, of answered samples to spreading, of all to the other opinion; more change little."""
+"""Times that beliefs of answered samples are fed back to spreading; more change little."""
+HEARD = 2
+"""Times that the second opinion is heard, the second time on beliefs that hold what it said the first time."""
 FOLLOWED = 120
 """Samples whose influence is worked out."""
 
@@ -165,7 +167,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     probabilities = whole(walked, dials.astray, none)
     if len(found.groups) > 1:
         smoother, evidence = space.opinion(graph), found.evidence * dials.strength
-        for _ in range(ROUNDS):
+        for _ in range(HEARD):
             probabilities[answered] = both
             scores = smoother.without_itself(probabilities[:, :-1])
             temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
@@ -249,7 +251,9 @@ def _influence(space: Space, answered: Ints, margins: Floats) -> Floats:
     stops[answered] = True
     worth = (1.0 - margins) * density
     rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
-    told = space.walk.told(rows, stops)
+    chances = space.walk.chances(rows, stops)
+    chances.data **= 2
+    told = np.asarray(chances.sum(axis=1), np.float64)
     ordinary = float(np.median(told / np.maximum(density[rows], 1e-9)))
     density[rows] = told / max(ordinary, 1e-9)
     return density

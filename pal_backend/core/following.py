@@ -99,8 +99,7 @@ def _founds(space: Space, known: Known, root: Root) -> bool:
 
 def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
     """A copy to write on, in which all ``rows`` are answered ones; what was believed of them is their own belief."""
-    met = np.isin(rows, beliefs.answered)
-    new = [row for row, known in zip(rows, met.tolist(), strict=True) if not known]
+    new = [row for row in rows if not (beliefs.answered == row).any()]
     own, evidence = beliefs.own, beliefs.evidence
     return replace(
         beliefs,
@@ -120,10 +119,11 @@ def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
 def _spread(space: Space, now: Beliefs, rows: NDArray[np.int64], targets: NDArray[np.float32]) -> None:
     stops = np.zeros(len(now.placed), bool)
     stops[now.answered] = True
+    chances = space.walk.chances(rows, stops)
     for n, row in enumerate(rows.tolist()):
-        chances = space.walk.chances(rows[n : n + 1], stops)[:, 0]  # one at a time is quicker than two at once
-        near = np.flatnonzero((chances > FAINT) & ~stops)
-        chance = chances[near]
+        met, chance = (part[chances.indptr[n] : chances.indptr[n + 1]] for part in (chances.indices, chances.data))
+        felt = (chance > FAINT) & ~stops[met]
+        near, chance = met[felt], chance[felt]
         now.field[near] += chance[:, None] * (targets[n] - now.field[row])
         now.field[row] = targets[n]
         now.influence[near] *= (1.0 - chance) ** 2

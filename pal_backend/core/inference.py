@@ -28,10 +28,8 @@ Ints = NDArray[np.int64]
 
 LEAK = 0.05
 """Chance that the walk gives up at a step."""
-TOLERANCE = 1e-4
-"""Relative error to which a system is solved."""
-ROUGH = 1e-3
-"""The same for columns of Green's function, of which only a few entries are used."""
+TOLERANCE = 1e-3
+"""Relative error to which a system is solved; beliefs are no surer than that."""
 LANES = 4
 """Sparse products are quickest with a multiple of so many columns, and with fewer than that one by one."""
 BLOCK = 32
@@ -111,30 +109,18 @@ class Walk:
         """Columns ``rows`` of G, float32 (N, len(rows))."""
         b = np.zeros((self.size, len(rows)), np.float32)
         b[list(rows), np.arange(len(rows))] = 1.0
-        return self.solve(b, ROUGH)
+        return self.solve(b)
 
-    def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> Float:
-        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps, float32 (N, len(rows)).
+    def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> sparse.csr_array:
+        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps, float32 csr (C, N): a row of
+        them for each c.
 
         ``h_jc = B_jc / B_cc`` with ``B = sum_t (P_UU)^t``, P the walk's steps and U the rows that do not stop it.
 
         Args:
-            rows: int64 (C,), all different; few, the result is dense.
+            rows: int64 (C,), all different.
             stops: bool (N,), rows where a walk ends (answered ones).
         """
-        reached = np.zeros((self.size, len(rows)), np.float32)
-        reached[rows, np.arange(len(rows))] = 1.0
-        total = reached.copy()
-        goes = (~stops).astype(np.float32)[:, None]
-        for _ in range(STEPS):
-            reached = self._step @ reached
-            reached *= goes
-            total += reached
-        total /= total[rows, np.arange(len(rows))]
-        return total
-
-    def told(self, rows: Ints, stops: NDArray[np.bool_]) -> Floats:
-        """``sum_j h_jc^2`` for each of many rows c, float64 (C,): see :meth:`chances`."""
         each = np.arange(len(rows))
         ones = np.ones(len(rows), np.float32)
         reached = total = sparse.csr_array((ones, (each, rows)), shape=(len(rows), self.size))
@@ -143,9 +129,9 @@ class Walk:
             reached = reached @ self._back
             reached.data *= goes[reached.indices]
             total = total + reached
-        own = np.asarray(total[each, rows]).reshape(-1).astype(np.float64)
-        squares = total.data.astype(np.float64) ** 2
-        return np.bincount(np.repeat(each, np.diff(total.indptr)), squares, minlength=len(rows)) / own**2
+        own = np.asarray(total[each, rows]).reshape(-1)
+        total.data /= np.repeat(own, np.diff(total.indptr))
+        return total
 
 
 class Answered:

@@ -26,6 +26,9 @@ from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
+PATIENCE = 40
+"""A group that an answer founded is taken up when a fortieth of all answers came since everything was last worked out."""
+
 
 class Learner:
     """Folds a set of answers into groups, beliefs and questions.
@@ -50,6 +53,7 @@ class Learner:
         self._ordered: list[Answer] = []
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
+        self._founded = False
         self._calibration = (1.0, 0.0)
         self._beliefs: Beliefs | None = None
         self._seams: Sequence[Seam] | None = None
@@ -232,10 +236,10 @@ class Learner:
         """Work out beliefs anew, once somebody asks, and the graph too, error rates included, unless it is given."""
         self._graph = graph or SimilarityGraph.of(answers)
         self._beliefs = self._current = self._seams = None
-        self._folded = answers
+        self._folded, self._fitted, self._founded = answers, len(answers), False
 
     def _step(self, answer: Answer) -> None:
-        """One more answer; where it founds a group, or ends one, everything is worked out anew."""
+        """One more answer; where it ends a group, or soon after it founds one, everything is worked out anew."""
         weight = self._graph.weigh(answer)
         if weight is None or not (before := self.beliefs).groups:
             return self._refit([*self._folded, answer])
@@ -245,7 +249,8 @@ class Learner:
         if ended((graph, beliefs)):
             return self._refit(self._folded, graph)
         standing = unsettled(self._space, self.seams, answer)
-        if founded_by(self._space, (self._graph, before), (graph, beliefs), answer):
+        self._founded |= founded_by(self._space, (self._graph, before), (graph, beliefs), answer)
+        if self._founded and len(self._folded) - self._fitted >= len(self._folded) // PATIENCE:
             self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
         else:
             self._graph, self._beliefs, self._current = graph, beliefs, None

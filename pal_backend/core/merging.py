@@ -30,7 +30,7 @@ Edges = tuple[Ints, Ints, Floats]
 
 LEAST_MERGE = 0.004
 """Least prior chance that two groups are one."""
-AT_ONCE = 2**18
+AT_ONCE = 2**17
 """Samples times pairs of groups worked on at once."""
 STRONGEST = 100.0
 """Log-odds beyond which evidence about one sample makes no difference."""
@@ -104,16 +104,19 @@ def told(own: Floats, evidence: Floats) -> Floats:
     """
     heard = np.flatnonzero(evidence.any(axis=1))
     count = evidence.shape[1]
-    k, other = np.triu_indices(count, 1)
-    sums = np.zeros(len(k))
-    step = max(1, AT_ONCE // max(len(k), 1))
+    sums = np.zeros((count, count))
+    step = max(1, AT_ONCE // max(count**2, 1))
     for start in range(0, len(heard), step):
         rows = heard[start : start + step]
         b, r = own[rows], np.exp(np.clip(evidence[rows], -STRONGEST, STRONGEST))
         br = b[:, :-1] * r
-        two = np.maximum(br.sum(axis=1) + b[:, -1], 1e-12)[:, None]
-        one = two - br[:, k] - br[:, other] + (b[:, k] + b[:, other]) * (r[:, k] * r[:, other])
+        two = np.maximum(br.sum(axis=1) + b[:, -1], 1e-12)[:, None, None]
+        one = two - _pairs(np.add, br) + _pairs(np.add, b[:, :-1]) * _pairs(np.multiply, r)
         sums += np.log(np.maximum(one / two, 1e-12)).sum(axis=0)
-    out = np.zeros((count, count))
-    out[k, other] = out[other, k] = sums
-    return out
+    np.fill_diagonal(sums, 0.0)
+    return sums
+
+
+def _pairs(how: np.ufunc, values: Floats) -> Floats:
+    """Sums or products of every two of a row's values, (n, K, K)."""
+    return np.asarray(how(values[:, :, None], values[:, None, :]))

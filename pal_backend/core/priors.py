@@ -68,8 +68,9 @@ def novel(coverage: NDArray[Any], none: float) -> NDArray[Any]:
 def among(spread: NDArray[Any], none: float) -> NDArray[Any]:
     """Beliefs (n, K) among the known groups, rows sum to 1; all alike where hardly any reaches."""
     p = np.maximum(spread, 0.0)
-    p = p / (p.sum(axis=1, keepdims=True) + np.asarray(none, p.dtype)) + np.asarray(FLOOR, p.dtype)
-    p /= p.sum(axis=1, keepdims=True)
+    p /= _sums(p) + np.asarray(none, p.dtype)
+    p += np.asarray(FLOOR, p.dtype)
+    p /= _sums(p)
     return np.asarray(p)
 
 
@@ -77,16 +78,13 @@ def sharpen(p: NDArray[Any], power: float) -> NDArray[Any]:
     """``p ** power`` of positive rows, rows sum to 1 again."""
     if power == 1.0:
         return p.copy()
-    q = np.exp(np.asarray(power, p.dtype) * np.log(p))
-    q /= q.sum(axis=1, keepdims=True)
-    return np.asarray(q)
+    return _powers(np.asarray(power, p.dtype) * np.log(p))
 
 
 def softmax(scores: NDArray[Any], temperature: float) -> NDArray[Any]:
     """``exp(temperature * scores)``, rows sum to 1."""
-    e = np.exp(np.asarray(temperature, scores.dtype) * (scores - scores.max(axis=1, keepdims=True)))
-    e /= e.sum(axis=1, keepdims=True)
-    return np.asarray(e)
+    most = np.ascontiguousarray(scores.T).max(axis=0, initial=-np.inf)
+    return _powers(np.asarray(temperature, scores.dtype) * (scores - most[:, None]))
 
 
 def blend(p: NDArray[Any], opinion: NDArray[Any], mix: float) -> NDArray[Any]:
@@ -97,10 +95,28 @@ def blend(p: NDArray[Any], opinion: NDArray[Any], mix: float) -> NDArray[Any]:
         opinion: (n, K), rows sum to 1.
         mix: weight of the opinion, in [0, 1].
     """
-    if mix == 0.0:
-        return p.copy()
-    log = (1.0 - mix) * np.log(p) + mix * np.log(opinion + np.asarray(FLOOR, opinion.dtype))
-    return softmax(log.astype(p.dtype), 1.0)
+    return p.copy() if mix == 0.0 else _between(np.log(p), _log_opinion(opinion), mix)
+
+
+def _log_opinion(opinion: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.log(opinion + np.asarray(FLOOR, opinion.dtype)))
+
+
+def _between(log: NDArray[Any], other: NDArray[Any], mix: float) -> NDArray[Any]:
+    """The geometric mean from logarithms."""
+    return _powers(log + np.asarray(mix, log.dtype) * (other - log))
+
+
+def _powers(log: NDArray[Any]) -> NDArray[Any]:
+    """``exp(log)`` with rows that sum to 1; no logarithm so large or so small that none of its row is left."""
+    e = np.exp(log)
+    e /= _sums(e)
+    return np.asarray(e)
+
+
+def _sums(p: NDArray[Any]) -> NDArray[Any]:
+    """Sums of rows, (n, 1); over short rows quicker than ``sum``."""
+    return np.asarray(np.einsum("nk->n", p)[:, None])
 
 
 def whole(p: NDArray[Any], astray: float, none: NDArray[Any]) -> NDArray[Any]:
@@ -158,11 +174,11 @@ def mixture(own: Floats, scores: NDArray[Any], none: Floats, astray: float, evid
     """
     if len(own) < FEW:
         return TEMPERATURES[len(TEMPERATURES) // 2], MIXES[len(MIXES) // 2]
-    found, answers = {}, Answers(evidence)
+    found, answers, log = {}, Answers(evidence), np.log(own)
     for temperature in TEMPERATURES:
-        opinion = softmax(scores, temperature).astype(np.float64)
+        other = _log_opinion(softmax(scores, temperature).astype(np.float64))
         for mix in MIXES:
-            [found[temperature, mix]] = answers.fit(blend(own, opinion, mix), none, [astray])
+            [found[temperature, mix]] = answers.fit(_between(log, other, mix), none, [astray])
     return max(found, key=lambda key: found[key])
 
 
@@ -176,9 +192,9 @@ def guidance(own: Floats, none: Floats, evidence: Floats) -> tuple[float, float]
     """
     if len(own) < FEW:
         return 1.0, ASTRAY[len(ASTRAY) // 2]
-    found, answers = {}, Answers(evidence)
+    found, answers, log = {}, Answers(evidence), np.log(own)
     for power in POWERS:
-        for astray, fit in zip(ASTRAY, answers.fit(sharpen(own, power), none, ASTRAY), strict=True):
+        for astray, fit in zip(ASTRAY, answers.fit(_powers(power * log), none, ASTRAY), strict=True):
             found[power, astray] = fit
     return max(found, key=lambda key: found[key])
 

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pal_backend.core.inference import BLOCK, LEAK, STEPS, TWINS, Answered, Walk, fill, spread, without_itself
+from pal_backend.core.inference import (
+    BLOCK,
+    LEAK,
+    STEPS,
+    TOLERANCE,
+    TWINS,
+    Answered,
+    Walk,
+    fill,
+    spread,
+    without_itself,
+)
 from tests.core.worlds import clusters
 
 SPACE, LABELS = clusters(groups=3, each=20, spread=0.4)
@@ -46,8 +57,9 @@ def test_solve_matches_a_dense_solve() -> None:
     """To the relative residual that is asked for; a right side of nothing gives nothing."""
     b = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
     b[:, 2] = 0.0
-    assert walk().solve(b) == pytest.approx(np.linalg.solve(SYSTEM, b), abs=1e-3)
-    tight = walk().solve(b, 1e-7) - np.linalg.solve(SYSTEM, b)
+    exact = np.linalg.solve(SYSTEM, b)
+    assert walk().solve(b) == pytest.approx(exact, abs=TOLERANCE * np.abs(exact).max())
+    tight = walk().solve(b, 1e-7) - exact
     assert np.abs(tight).max() < 2e-5 * np.abs(b).max() * np.abs(GREEN).sum(axis=1).max()
     assert walk().solve(b)[:, 2].tolist() == [0.0] * 60
     assert walk().reach == pytest.approx(GREEN.sum(axis=1), rel=1e-3)
@@ -124,15 +136,8 @@ def test_chances_match_a_dense_truncated_walk() -> None:
     """Of unanswered and of answered rows; nobody walks on from an answered row."""
     rows = [5, 21, 33, 59]
     stops, expected = stopped_walk(rows)
-    found = walk().chances(np.asarray(rows), stops)
+    found = walk().chances(np.asarray(rows), stops).toarray().T
     assert found == pytest.approx(expected, abs=1e-5)
     assert found[rows, range(4)] == pytest.approx(np.ones(4))
     others = np.setdiff1d(ROWS, rows)
     assert not found[others].any()
-
-
-def test_what_a_row_tells_is_the_sum_of_squared_chances() -> None:
-    """For many rows at once, sparse."""
-    rows = list(range(0, 60, 3))
-    stops, expected = stopped_walk(rows)
-    assert walk().told(np.asarray(rows), stops) == pytest.approx((expected**2).sum(axis=0), rel=1e-4)

@@ -27,9 +27,9 @@ Ints = NDArray[np.int64]
 
 LEAST = 0.003
 """Least chance that ties tell nothing."""
-COUNTED = 1e-2
+COUNTED = 5e-2
 """Relative error to which it is solved who would go with a side: only which side is nearer counts."""
-LOOKED, KEPT = 16, 8
+LOOKED, KEPT = 12, 8
 """Seams whose samples are counted, and those kept, the most doubtful ones."""
 
 
