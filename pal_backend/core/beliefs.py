@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pal_backend.core import merging
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
-from pal_backend.core.inference import Answered, fill, spread, without_itself
+from pal_backend.core.inference import Answered, fill, without_itself
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
@@ -160,7 +160,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     cover = _cover(known, answered, q, grouped)
     edges = graph.ends({name: i for i, name in enumerate(names)})
     found = _settle(graph, names, groups, q, cover=cover, edges=edges)
-    field = spread(walk, answered, q, found.both[:, :-1])
+    field = known.spread(answered.tolist(), q, found.both[:, :-1])
     dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
     walked, none = _walked(field, dials)

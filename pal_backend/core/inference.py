@@ -36,6 +36,8 @@ BLOCK = 32
 """Columns of Green's function solved at once."""
 TWINS = 1e-3
 """Added to the diagonal of G_LL, relative: nearly identical samples would make it singular."""
+KEPT = 2**26
+"""Numbers of Green's function that are kept at most: 256 MB."""
 LOOK = 1000
 """Rows at which the whole pool is looked at, where about is enough."""
 STEPS = 3
@@ -137,14 +139,17 @@ class Walk:
 class Answered:
     """G_LL of the rows ever answered, float64, grown as rows come; what is asked of it is about the rows given then.
 
-    A row costs one column of G when it comes and O(L) memory; nothing is N x L. Of each column the entries at about
-    :data:`LOOK` rows all over the pool are kept too.
+    A row costs one column of G when it comes and O(L) memory. The first columns are kept, as many as :data:`KEPT` has room
+    for: while there are no more rows, spreading needs no solve. Of each column the entries at about :data:`LOOK` rows all
+    over the pool are kept too.
     """
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._at: dict[int, int] = {}
         self._g: Floats = np.zeros((BLOCK, BLOCK))
+        # only what is written takes memory
+        self._columns: Float = np.empty((KEPT // max(walk.size, 1), walk.size), np.float32)
         self._look = slice(None, None, max(1, walk.size // LOOK))
         self._seen: Float = np.zeros((BLOCK, len(range(walk.size)[self._look])), np.float32)
 
@@ -162,6 +167,21 @@ class Answered:
         half, _ = dpotri(factor, lower=lower, overwrite_c=True)
         half = np.tril(half)
         return np.asarray(half + np.tril(half, -1).T)
+
+    def spread(self, rows: Sequence[int], q: Floats, targets: Floats) -> Float:
+        """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``G_NL Q Y`` (:func:`spread`).
+
+        Args:
+            rows: L rows whose :meth:`inverse` was asked for, and is ``q``.
+        """
+        at = np.asarray([self._at[row] for row in rows], np.int64)
+        if len(at) and at.max() >= len(self._columns):
+            return spread(self._walk, np.asarray(rows), q, targets)
+        found = np.zeros((targets.shape[1], self._walk.size), np.float32)
+        weights = (q @ targets).T.astype(np.float32)
+        for start in range(0, len(at), BLOCK):
+            found += weights[:, start : start + BLOCK] @ self._columns[at[start : start + BLOCK]]
+        return np.ascontiguousarray(found.T)
 
     def glance(self, rows: Sequence[int], values: Floats) -> Float:
         """``G_SL v`` at about :data:`LOOK` rows S all over the pool, float32 (S,): no solve is needed for it.
@@ -183,6 +203,7 @@ class Answered:
         self._at.update(zip(rows, range(have, size), strict=True))
         whole = self._walk.columns(rows)
         self._seen[have:size] = whole[self._look].T
+        self._columns[have:size] = whole.T[: max(len(self._columns) - have, 0)]
         columns = whole[list(self._at)].astype(np.float64)
         # of the two values of one entry the later row's column gives it, so that G_LL does not tell in which blocks it grew
         columns[have:] = np.triu(columns[have:]) + np.triu(columns[have:], 1).T
