@@ -5,8 +5,8 @@ answered sample it meets; the chance of stopping in group k is the belief in k, 
 them". With ``A = D - (1 - leak) W``, its inverse ``G`` (Green's function), answered rows L with targets Y and
 ``Q = (G_LL)^-1``, that is ``F = G_NL Q Y``: clamped label spreading (Zhu, Ghahramani and Lafferty 2003,
 "Semi-supervised learning using Gaussian fields", eq. 5) with a leak. Written so, the beliefs are a function of the set
-of answers, F is one sparse solve whatever the number of answers, and what each answered sample would be believed to be
-*without its own answers* needs Q alone.
+of answers, F is one product with the columns of G that are kept, or one sparse solve whatever the number of answers, and
+what each answered sample would be believed to be *without its own answers* needs Q alone.
 """
 
 from __future__ import annotations

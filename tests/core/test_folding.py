@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.beliefs import Beliefs, founded
 from pal_backend.core.learner import Learner, checkpoint
+from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 from tests.core.test_learner import LABELS, SPACE, fresh, same_state
-from tests.core.worlds import truthful
+from tests.core.worlds import clusters, truthful
 
 
 def test_checkpoints_are_a_fifth_of_themselves_apart() -> None:
@@ -22,18 +24,36 @@ def test_checkpoints_are_a_fifth_of_themselves_apart() -> None:
     assert all(checkpoint(checkpoint(n)) == checkpoint(n) for n in range(3000))
 
 
-def timed(count: int) -> list[Answer]:
+def timed(count: int, space: Space = SPACE, labels: NDArray[np.int64] = LABELS) -> list[Answer]:
     """Answers to what a learner asked, a tenth of them wrong, each a second after the other."""
-    learner, rng, found = Learner(SPACE), np.random.default_rng(4), list[Answer]()
+    learner, rng, found = Learner(space), np.random.default_rng(4), list[Answer]()
     for number in range(count):
         [question] = learner.ask(1)
-        for answer in truthful(number, question, SPACE, LABELS):
+        for answer in truthful(number, question, space, labels):
             other = "different" if answer.verdict == "same" else "same"
             wrong = rng.random() < 0.1
             found.append(replace(answer, verdict=type(answer.verdict)(other if wrong else answer.verdict)))
             found[-1] = replace(found[-1], updated_at=number + 1)
         learner.update(found[-1:], ())
     return found
+
+
+def test_foundings_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where groups are founded one after the other, not each has everything worked out anew; in the end none is missing."""
+    space, labels = clusters(groups=16, each=12)
+    answers = timed(105, space, labels)
+    fits: dict[int, list[int]] = {}
+    for patience in (8, 1000):
+        monkeypatch.setattr("pal_backend.core.learner.PATIENCE", patience)
+        learner, fits[patience] = Learner(space), []
+        for number, answer in enumerate(answers, 1):
+            before = learner.beliefs
+            learner.update([answer], ())
+            fits[patience] += [number] if learner.beliefs.precision is not before.precision else []
+        at_once = Learner(space)
+        at_once.set_answers(answers)
+        assert learner.beliefs.groups == at_once.beliefs.groups and len(at_once.beliefs.groups) >= 16
+    assert len(fits[8]) < len(fits[1000])
 
 
 def the_very_same(a: Learner, b: Learner) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pal_backend.core import inference
 from pal_backend.core.inference import (
     BLOCK,
     LEAK,
@@ -29,7 +30,7 @@ WEIGHTS = SPACE.graph.toarray().astype(np.float64)
 SYSTEM = np.diag(WEIGHTS.sum(axis=1)) - (1 - LEAK) * WEIGHTS
 GREEN = np.linalg.inv(SYSTEM)
 NEAR = 2e-3
-"""Twins' ridge and the rough columns of Green's function together."""
+"""Twins' ridge and the tolerance of the columns of Green's function together."""
 
 
 def walk() -> Walk:
@@ -98,6 +99,20 @@ def test_spread_matches_reference() -> None:
     found = spread(walk(), np.asarray(ROWS), Answered(walk()).inverse(ROWS), TARGETS)
     assert found == pytest.approx(dense(ROWS, TARGETS), abs=NEAR)
     assert found.min() > -NEAR and found.sum(axis=1).max() < 1.0 + NEAR  # the rest is "none of them"
+
+
+@pytest.mark.parametrize("room", [0, 4, 100])
+def test_kept_columns_spread_what_a_solve_would(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To rounding, whether all columns, some or none are kept, in whatever order the rows are given."""
+    monkeypatch.setattr(inference, "KEPT", 60 * room)
+    known = Answered(walk())
+    known.inverse(ROWS[4:])
+    for order in (slice(None), slice(None, None, -1)):
+        rows = ROWS[order]
+        q = known.inverse(rows)
+        solved = spread(walk(), np.asarray(rows), q, TARGETS[order])
+        assert known.spread(rows, q, TARGETS[order]) == pytest.approx(solved, abs=1e-5)
+    assert known.spread([], np.zeros((0, 0)), np.zeros((0, 3))).tolist() == np.zeros((60, 3)).tolist()
 
 
 @given(st.lists(st.sampled_from(range(60)), min_size=2, max_size=12, unique=True))
