@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, founded
+from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner, checkpoint
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
