@@ -17,7 +17,7 @@ from pal_backend.core.vocabulary import QuestionKind
 
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
-MERGES = 8
+MERGES = 16
 """Pairs of groups looked at, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
@@ -29,7 +29,7 @@ JITTER = 0.05
 
 def gain(state: State, rng: np.random.Generator) -> Candidates:
     """Samples in doubt, each against its likeliest group's representative, and pairs of groups that may be one."""
-    scores = state.doubts.copy()
+    scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
     pairs, times = state.in_vain
     # what people could not tell is asked less and less, and each time with somebody else
     vain = np.zeros(len(scores))
@@ -37,22 +37,17 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     tried = np.flatnonzero(vain)
     scores[tried] *= 0.5 ** vain[tried]
     if not state.groups:
-        return _first(state, _shaken(scores, rng), vain)
+        return _first(state, scores, vain)
     answered = state.beliefs.answered
     scores[answered[state.doubts[answered] < SETTLED]] = 0.0
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
     short = np.argpartition(-scores, most - 1)[:most]
     short = short[np.lexsort((state.space.order[short], -scores[short]))]
     partners = _partners(state, short, _likeliest(state, short))
-    some, shaken = partners >= 0, _shaken(scores[short], rng)
-    placing = zip(short[some].tolist(), partners[some].tolist(), shaken[some].tolist(), strict=True)
+    some = partners >= 0
+    placing = zip(short[some].tolist(), partners[some].tolist(), scores[short[some]].tolist(), strict=True)
     again = [(row, partner, score * _again(state, row, partner)) for row, partner, score in placing]
     return Candidates.of([*again, *_merges(state), *_seams(state)])
-
-
-def _shaken(scores: Floats, rng: np.random.Generator) -> Floats:
-    """The scores, each a little larger or smaller."""
-    return np.asarray(scores * np.exp(JITTER * rng.standard_normal(len(scores))))
 
 
 def _again(state: State, row: int, partner: int) -> float:
