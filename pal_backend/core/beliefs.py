@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pal_backend.core import merging
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
-from pal_backend.core.inference import Answered, fill, without_itself
+from pal_backend.core.inference import Answered, fill, influence, without_itself
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
 from pal_backend.core.priors import (
@@ -41,8 +41,6 @@ ROUNDS = 3
 """Times that beliefs of answered samples are fed back to spreading; more change little."""
 HEARD = 2
 """Times that the second opinion is heard, the second time on beliefs that hold what it said the first time."""
-FOLLOWED = 120
-"""Samples whose influence is worked out."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         dials=dials,
         precision=q,
         margins=margins,
-        influence=_influence(space, answered, margins),
+        influence=influence(walk, space.densities, answered, margins),
         said=said,
         ties=ties,
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
@@ -239,24 +237,6 @@ def margins_of(p: Float) -> Floats:
     margin = (top[:, 1] - top[:, 0]).astype(np.float64)
     margin[p[:, -1] >= top[:, 1]] = 0.0
     return margin
-
-
-def _influence(space: Space, answered: Ints, margins: Floats) -> Floats:
-    """``I_c = sum_j h_jc^2`` over unanswered j, h_jc the chance that a walk from j meets c before an answered sample: what
-    is near c and not explained by others already. It is followed for the samples most in doubt only; the rest have
-    their density.
-    """
-    density = space.densities.astype(np.float64)
-    stops = np.zeros(len(density), bool)
-    stops[answered] = True
-    worth = (1.0 - margins) * density
-    rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
-    chances = space.walk.chances(rows, stops)
-    chances.data **= 2
-    told = np.asarray(chances.sum(axis=1), np.float64)
-    ordinary = float(np.median(told / np.maximum(density[rows], 1e-9)))
-    density[rows] = told / max(ordinary, 1e-9)
-    return density
 
 
 @dataclass(frozen=True, eq=False)

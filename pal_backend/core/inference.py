@@ -40,6 +40,8 @@ KEPT = 2**26
 """Numbers of Green's function that are kept at most: 256 MB."""
 LOOK = 1000
 """Rows at which the whole pool is looked at, where about is enough."""
+FOLLOWED = 120
+"""Samples whose influence is worked out."""
 STEPS = 3
 """Steps of a walk that are followed where only the surroundings matter."""
 
@@ -149,7 +151,7 @@ class Answered:
         self._at: dict[int, int] = {}
         self._g: Floats = np.zeros((BLOCK, BLOCK))
         # only what is written takes memory
-        self._columns: Float = np.empty((KEPT // max(walk.size, 1), walk.size), np.float32)
+        self._columns: Float = np.empty((min(KEPT // max(walk.size, 1), walk.size), walk.size), np.float32)
         self._look = slice(None, None, max(1, walk.size // LOOK))
         self._seen: Float = np.zeros((BLOCK, len(range(walk.size)[self._look])), np.float32)
 
@@ -236,3 +238,26 @@ def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, tolerance: float 
     b = np.zeros((walk.size, targets.shape[1]), np.float32)
     b[rows] = q @ targets
     return walk.solve(b, tolerance)
+
+
+def influence(walk: Walk, density: Float, answered: Ints, margins: Floats) -> Floats:
+    """``I_c = sum_j h_jc^2`` over unanswered j (:meth:`Walk.chances`), float64 (N,), in units of an ordinary sample: what is
+    near c and not explained by others already. It is followed for the samples most in doubt only; the rest have their
+    density.
+
+    Args:
+        density: float32 (N,), 1 for an ordinary sample.
+        answered: int64 (L,), where walks end.
+        margins: float64 (N,), 0 for a sample in full doubt, 1 for one in none.
+    """
+    found = density.astype(np.float64)
+    stops = np.zeros(len(found), bool)
+    stops[answered] = True
+    worth = (1.0 - margins) * found
+    rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
+    chances = walk.chances(rows, stops)
+    chances.data **= 2
+    told = np.asarray(chances.sum(axis=1), np.float64)
+    ordinary = float(np.median(told / np.maximum(found[rows], 1e-9)))
+    found[rows] = told / max(ordinary, 1e-9)
+    return found

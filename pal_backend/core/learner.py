@@ -53,7 +53,7 @@ class Learner:
         self._ordered: list[Answer] = []
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
-        self._founded = False
+        self._fitted, self._founded = 0, False
         self._calibration = (1.0, 0.0)
         self._beliefs: Beliefs | None = None
         self._seams: Sequence[Seam] | None = None

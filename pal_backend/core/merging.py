@@ -31,7 +31,7 @@ Edges = tuple[Ints, Ints, Floats]
 LEAST_MERGE = 0.004
 """Least prior chance that two groups are one."""
 AT_ONCE = 2**17
-"""Samples times pairs of groups worked on at once."""
+"""Samples, times groups twice, worked on at once."""
 STRONGEST = 100.0
 """Log-odds beyond which evidence about one sample makes no difference."""
 
