@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Link = tuple[float, int, float]
 """Evidence between two components, its rank, and what of it speaks against them, at most 0."""
 Links = dict[SampleId, dict[SampleId, Link]]
+Edges = Mapping[Pair, tuple[float, int]]
+"""Pair to log-odds of "same" and rank; in the order of the ranks, all different."""
 Turn = tuple[int, float, int]
 """When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
 PLAIN, OPPOSED, SEVERAL = range(3)
 """Classes of unions: nothing speaks against it; something does; both have several samples."""
+NOTHING = 1e-9
+"""Entries of an eigenvector nearer to 0 have no sign."""
 
 
 class Contraction(NamedTuple):
@@ -29,17 +39,17 @@ class Contraction(NamedTuple):
     ``between``: evidence between roots, ascending pair of roots to log-odds. ``since``: sample to the latest turn that had
     come when it was first joined to another; samples that stay alone are left out. ``spare``: root to the evidence by which
     the tightest union of several and several samples in its component passed; components without one are left out.
+    ``halves``: roots of components that were one until :func:`part` parted them.
     """
 
     component: dict[SampleId, SampleId]
     between: dict[tuple[SampleId, SampleId], float]
     since: dict[SampleId, Turn]
     spare: dict[SampleId, float]
+    halves: frozenset[SampleId] = frozenset()
 
 
-def contract(
-    edges: Mapping[Pair, tuple[float, int]], trusted: float, established: float, strayed: float = 0.0
-) -> Contraction:
+def contract(edges: Edges, trusted: float, established: float, strayed: float = 0.0) -> Contraction:
     """Join components, most evidence first, until no trusted union is left.
 
     Once errors were seen (``established`` above 0), what nothing speaks against comes first, and two components of several
@@ -47,7 +57,6 @@ def contract(
     that an error misplaced could hold two classes together.
 
     Args:
-        edges: pair to (log-odds of "same", rank); in the order of the ranks, all different.
         trusted: least evidence, summed over all pairs between two components, that joins them.
         established: least evidence that joins two components which both have several samples.
         strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
@@ -86,7 +95,66 @@ def contract(
                 heapq.heappush(heap, (PLAIN, -link[0], link[1], *ascending(big, other)))
     component, between = _name(order, parent, links)
     tight = {component[root]: left for root, left in spare.items() if left < math.inf}
-    return Contraction(component, between, since, tight)
+    halves = part(edges, component, established) if established else {}
+    if halves:
+        component |= halves
+        between = _between(edges, component)
+    return Contraction(component, between, since, tight, frozenset(halves.values()))
+
+
+def part(edges: Edges, component: Mapping[SampleId, SampleId], least: float) -> dict[SampleId, SampleId]:
+    """Components within which answers set two sides against each other, parted: their samples, to their new roots.
+
+    Joining goes by the heaviest evidence first, so that a sample which errors put on the wrong side may hold two classes
+    together, whatever else is said between them.
+
+    Args:
+        component: sample to its root, in the order of the ranks.
+        least: evidence against each other, summed over all pairs between the two sides, that parts them.
+    """
+    inside: dict[SampleId, list[tuple[Pair, float]]] = defaultdict(list)
+    against: dict[SampleId, float] = defaultdict(float)
+    for pair, (weight, _) in edges.items():
+        root = component[pair.first]
+        if root == component[pair.second]:
+            inside[root].append((pair, weight))
+            against[root] += min(weight, 0.0)
+    found: dict[SampleId, SampleId] = {}
+    todo = [inside[root] for root, less in against.items() if less <= -least]
+    while todo:
+        here = todo.pop()
+        ends = {sample for pair, _ in here for sample in pair}
+        samples = [sample for sample in component if sample in ends]
+        side = dict(zip(samples, _side(samples, here).tolist(), strict=True))
+        across = sum(weight for pair, weight in here if side[pair.first] != side[pair.second])
+        if across > -least:
+            continue
+        for half in (False, True):
+            some = [sample for sample in samples if side[sample] is half]
+            found |= dict.fromkeys(some, some[0])
+            within = [(pair, weight) for pair, weight in here if side[pair.first] is side[pair.second] is half]
+            todo += [within] if sum(min(weight, 0.0) for _, weight in within) <= -least else []
+    return found
+
+
+def _side(samples: Sequence[SampleId], edges: Sequence[tuple[Pair, float]]) -> NDArray[np.bool_]:
+    """Which of the samples are on the other side than the first, bool (n,); none where answers tell no sides.
+
+    The leading eigenvector of ``D^-1/2 E D^-1/2``, E the evidence and D its absolute row sums, has one sign on each side of
+    a signed graph whose answers agree on two (Kunegis et al. 2010, "Spectral analysis of signed graphs for clustering,
+    prediction and visualization").
+    """
+    at = {sample: n for n, sample in enumerate(samples)}
+    first, second = np.asarray([(at[pair.first], at[pair.second]) for pair, _ in edges]).T
+    weights = np.asarray([weight for _, weight in edges])
+    degree = np.bincount(first, np.abs(weights), len(at)) + np.bincount(second, np.abs(weights), len(at))
+    half = sparse.coo_array((weights / np.sqrt(degree[first] * degree[second]), (first, second)), shape=(len(at),) * 2)
+    try:
+        _, vectors = eigsh(sparse.csr_array(half + half.T), k=1, which="LA", v0=1.0 / np.arange(1.0, len(at) + 1.0))
+    except ArpackNoConvergence:
+        return np.zeros(len(at), bool)
+    vector = vectors[:, 0] * (1.0 if vectors[0, 0] >= 0.0 else -1.0)
+    return np.asarray(vector < -NOTHING)
 
 
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
@@ -94,7 +162,7 @@ def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
     return (a, b) if a <= b else (b, a)
 
 
-def _links(edges: Mapping[Pair, tuple[float, int]]) -> Links:
+def _links(edges: Edges) -> Links:
     """Every edge from both its ends, samples in the order of the edges."""
     links: Links = {}
     for pair, (weight, rank) in edges.items():
@@ -136,3 +204,13 @@ def _name(
         if a < b
     }
     return component, between
+
+
+def _between(edges: Edges, component: Mapping[SampleId, SampleId]) -> dict[tuple[SampleId, SampleId], float]:
+    """Evidence between every two roots with any."""
+    between: dict[tuple[SampleId, SampleId], float] = defaultdict(float)
+    for pair, (weight, _) in edges.items():
+        a, b = component[pair.first], component[pair.second]
+        if a != b:
+            between[ascending(a, b)] += weight
+    return dict(between)

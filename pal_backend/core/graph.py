@@ -87,6 +87,7 @@ class SimilarityGraph:
             errors about the samples of the smaller one would bring.
         since: when each sample was first joined to another, see :class:`~pal_backend.core.contraction.Contraction`.
         spare: root to the evidence by which its tightest union passed, see there.
+        halves: the roots of components that answers set against each other though they would be joined, see there.
         parted: the roots of components that a lead declared to be groups of their own.
         people: the graph without leads' decisions, None where there are none.
     """
@@ -100,6 +101,7 @@ class SimilarityGraph:
     established: float
     since: Mapping[SampleId, Turn]
     spare: Mapping[Root, float]
+    halves: frozenset[Root] = frozenset()
     parted: frozenset[Root] = frozenset()
     people: SimilarityGraph | None = None
 
@@ -144,7 +146,7 @@ class SimilarityGraph:
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        component, between, since, spare = contract(said, TRUSTED, established, _strayed(rates, established))
+        component, between, since, spare, halves = contract(said, TRUSTED, established, _strayed(rates, established))
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:
@@ -153,7 +155,7 @@ class SimilarityGraph:
         split = (pair for pair, edge in edges.items() if edge.decided is Purpose.SPLIT and edge.weight < 0.0)
         roots = (ascending(component[first], component[second]) for first, second in split)
         parted = frozenset(root for key in roots if key in cannot for root in key)
-        return cls(edges, component, between, dict(against), cannot, rates, established, since, spare, parted)
+        return cls(edges, component, between, dict(against), cannot, rates, established, since, spare, halves, parted)
 
     def weigh(self, answer: Answer) -> float | None:
         """Log-odds of "same" that the answer carries, 0 where the pair is decided; None if its annotator is new, or it is a
@@ -189,7 +191,9 @@ class SimilarityGraph:
         if weight == 0.0:
             return replace(self, edges=edges)
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
-        if a != b and weight < 0.0:
+        # what would be joined but for answers against each other is looked at as a whole
+        whole = a in self.halves or b in self.halves
+        if a != b and weight < 0.0 and not whole:
             # more against a union that does not come about even without it
             return self._parting(answer.pair, ascending(a, b), edges)
         if not self.established:
@@ -197,7 +201,8 @@ class SimilarityGraph:
                 return None
             if a == b:
                 return replace(self, edges=edges)
-        return self._joining(answer.pair, weight, edges) or self._resolve(edges, self.rates, self.established)
+        joined = None if whole else self._joining(answer.pair, weight, edges)
+        return joined or self._resolve(edges, self.rates, self.established)
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
         """The same after a "different" between two components."""
@@ -220,7 +225,13 @@ class SimilarityGraph:
         order = {root: n for n, root in enumerate(self.members)}
         there, alone = sorted(pair, key=lambda sample: order.get(self.component.get(sample, sample), len(order)))
         root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
-        if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
+        # where something is said against a component from within, one more sample may tell its sides apart
+        if (
+            (root, root) in self.against
+            or weight < TRUSTED
+            or alone in self.since
+            or self.since.get(there, turn) > turn
+        ):
             return None
         spare = dict(self.spare)
         if root in spare:

@@ -79,3 +79,30 @@ def test_what_nothing_speaks_against_comes_first() -> None:
     rows += [("a", "y", -3.0), ("a", "z", -3.0), ("t", "x", 3.0)]
     component = contract(edges(*rows), 1.0, 4.0).component
     assert component["s"] == component["t"] == "a" and component["y"] == component["z"] == "x"
+
+
+def joined_by_one() -> list[tuple[str, str, float]]:
+    """Two classes of four and a sample "r" of the second, which an error that was made twice ties to the first."""
+    rows = [("a", other, 5.0) for other in "bcd"] + [("a", "r", 4.0)]
+    rows += [("r", other, 3.5) for other in "vwxy"] + [("v", other, 3.0) for other in "wxy"]
+    return rows + [("b", "v", -3.0), ("c", "v", -3.0), ("d", "w", -3.0)]
+
+
+def test_what_one_sample_holds_together_is_parted() -> None:
+    """Three "different" between two sides and one error that joins them: each side is a component, named after its first
+    sample, and what was said between them stands between them. Without errors seen nothing is parted.
+    """
+    found = contract(edges(*joined_by_one()), 1.0, 4.0)
+    sides = {root: {s for s, r in found.component.items() if r == root} for root in found.halves}
+    assert sides == {"a": {"a", "b", "c", "d"}, "r": {"r", "v", "w", "x", "y"}}
+    assert found.between == {("a", "r"): 4.0 - 3 * 3.0}
+    assert list(found.component)[:2] == ["a", "b"]
+    assert len(set(contract(edges(*joined_by_one()), 1.0, 0.0).component.values())) == 1
+
+
+def test_sides_that_do_not_speak_against_each_other_stay() -> None:
+    """One "different" in the midst of a group, or as much for as against: nothing is parted."""
+    ring = [("a", "b", 3.0), ("b", "c", 3.0), ("c", "d", 3.0), ("d", "a", 3.0)]
+    assert contract(edges(*ring, ("a", "c", -5.0)), 1.0, 4.0).halves == frozenset()
+    even = [*joined_by_one(), ("d", "y", 6.0)]
+    assert contract(edges(*even), 1.0, 4.0).halves == frozenset()
