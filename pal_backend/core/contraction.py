@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from pal_backend.core.vocabulary import Pair, SampleId
 
@@ -28,6 +26,8 @@ Turn = tuple[int, float, int]
 """When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
 PLAIN, OPPOSED, SEVERAL = range(3)
 """Classes of unions: nothing speaks against it; something does; both have several samples."""
+POWER_STEPS = 500
+"""Steps in which the sides of a component are found."""
 NOTHING = 1e-9
 """Entries of an eigenvector nearer to 0 have no sign."""
 
@@ -113,16 +113,16 @@ def part(edges: Edges, component: Mapping[SampleId, SampleId], least: float) -> 
         least: evidence against each other, summed over all pairs between the two sides, that parts them.
     """
     inside: dict[SampleId, list[tuple[Pair, float]]] = defaultdict(list)
-    against: dict[SampleId, float] = defaultdict(float)
     for pair, (weight, _) in edges.items():
-        root = component[pair.first]
-        if root == component[pair.second]:
-            inside[root].append((pair, weight))
-            against[root] += min(weight, 0.0)
+        # what is as much for as against says nothing, and a sample of which no more is said has no side
+        if weight and component[pair.first] == component[pair.second]:
+            inside[component[pair.first]].append((pair, weight))
     found: dict[SampleId, SampleId] = {}
-    todo = [inside[root] for root, less in against.items() if less <= -least]
+    todo = list(inside.values())
     while todo:
         here = todo.pop()
+        if sum(min(weight, 0.0) for _, weight in here) > -least:
+            continue
         ends = {sample for pair, _ in here for sample in pair}
         samples = [sample for sample in component if sample in ends]
         side = dict(zip(samples, _side(samples, here).tolist(), strict=True))
@@ -132,8 +132,7 @@ def part(edges: Edges, component: Mapping[SampleId, SampleId], least: float) -> 
         for half in (False, True):
             some = [sample for sample in samples if side[sample] is half]
             found |= dict.fromkeys(some, some[0])
-            within = [(pair, weight) for pair, weight in here if side[pair.first] is side[pair.second] is half]
-            todo += [within] if sum(min(weight, 0.0) for _, weight in within) <= -least else []
+            todo.append([(pair, weight) for pair, weight in here if side[pair.first] is side[pair.second] is half])
     return found
 
 
@@ -148,13 +147,15 @@ def _side(samples: Sequence[SampleId], edges: Sequence[tuple[Pair, float]]) -> N
     first, second = np.asarray([(at[pair.first], at[pair.second]) for pair, _ in edges]).T
     weights = np.asarray([weight for _, weight in edges])
     degree = np.bincount(first, np.abs(weights), len(at)) + np.bincount(second, np.abs(weights), len(at))
-    half = sparse.coo_array((weights / np.sqrt(degree[first] * degree[second]), (first, second)), shape=(len(at),) * 2)
-    try:
-        _, vectors = eigsh(sparse.csr_array(half + half.T), k=1, which="LA", v0=1.0 / np.arange(1.0, len(at) + 1.0))
-    except ArpackNoConvergence:
-        return np.zeros(len(at), bool)
-    vector = vectors[:, 0] * (1.0 if vectors[0, 0] >= 0.0 else -1.0)
-    return np.asarray(vector < -NOTHING)
+    weights /= np.sqrt(degree[first] * degree[second])
+    # power iteration on the matrix plus I, whose eigenvalues lie within 0 and 2: this module has to do without scipy
+    vector = 1.0 / np.arange(1.0, len(at) + 1.0)
+    for _ in range(POWER_STEPS):
+        vector += np.bincount(first, weights * vector[second], len(at)) + np.bincount(
+            second, weights * vector[first], len(at)
+        )
+        vector /= np.linalg.norm(vector)
+    return np.asarray(vector * np.copysign(1.0, vector[0]) < -NOTHING)
 
 
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:

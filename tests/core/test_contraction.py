@@ -1,6 +1,6 @@
 import pytest
 
-from pal_backend.core.contraction import PLAIN, contract
+from pal_backend.core.contraction import PLAIN, contract, part
 from pal_backend.core.vocabulary import Pair
 
 
@@ -85,7 +85,7 @@ def joined_by_one() -> list[tuple[str, str, float]]:
     """Two classes of four and a sample "r" of the second, which an error that was made twice ties to the first."""
     rows = [("a", other, 5.0) for other in "bcd"] + [("a", "r", 4.0)]
     rows += [("r", other, 3.5) for other in "vwxy"] + [("v", other, 3.0) for other in "wxy"]
-    return rows + [("b", "v", -3.0), ("c", "v", -3.0), ("d", "w", -3.0)]
+    return [*rows, ("b", "v", -3.0), ("c", "v", -3.0), ("d", "w", -3.0)]
 
 
 def test_what_one_sample_holds_together_is_parted() -> None:
@@ -106,3 +106,12 @@ def test_sides_that_do_not_speak_against_each_other_stay() -> None:
     assert contract(edges(*ring, ("a", "c", -5.0)), 1.0, 4.0).halves == frozenset()
     even = [*joined_by_one(), ("d", "y", 6.0)]
     assert contract(edges(*even), 1.0, 4.0).halves == frozenset()
+
+
+def test_a_pair_said_as_much_for_as_against_has_no_sides() -> None:
+    """Each half is looked at in turn; of a sample in one, of which only such a pair is left, nothing can be said."""
+    hubs = [("h", "p", -9.0), ("k", "p", 4.0), ("k", "q", 4.0), ("h", "q", -9.0), ("x", "h", 4.0), ("y", "h", 4.0)]
+    component = dict.fromkeys("hkpqxyzw", "h")
+    found = part(edges(*hubs, ("x", "y", -9.0), ("z", "w", 0.0), ("k", "z", -5.0), ("k", "w", -5.0)), component, 4.0)
+    assert found["p"] == found["q"] == found["k"] != found["h"]
+    assert part(edges(("a", "b", -9.0)), dict.fromkeys("ab", "a"), 4.0) == {"a": "a", "b": "b"}

@@ -18,6 +18,7 @@ from pal_backend.core.inference import (
     Answered,
     Walk,
     fill,
+    influence,
     spread,
     without_itself,
 )
@@ -156,3 +157,10 @@ def test_chances_match_a_dense_truncated_walk() -> None:
     assert found[rows, range(4)] == pytest.approx(np.ones(4))
     others = np.setdiff1d(ROWS, rows)
     assert not found[others].any()
+
+
+def test_influence_is_the_sum_of_squared_chances() -> None:
+    """Of all samples of so small a pool, in units of an ordinary one."""
+    told = (stopped_walk(list(range(60)))[1] ** 2).sum(axis=0)
+    found = influence(walk(), np.ones(60, np.float32), np.asarray(ROWS), np.zeros(60))
+    assert found == pytest.approx(told / np.median(told), rel=1e-4)
