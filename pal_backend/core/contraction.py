@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.vocabulary import Pair, SampleId
 
+Floats = NDArray[np.float64]
 Link = tuple[float, int, float]
 """Evidence between two components, its rank, and what of it speaks against them, at most 0."""
 Links = dict[SampleId, dict[SampleId, Link]]
@@ -26,8 +27,8 @@ Turn = tuple[int, float, int]
 """When a union's turn comes: (its class, minus its evidence, its rank), the smallest first."""
 PLAIN, OPPOSED, SEVERAL = range(3)
 """Classes of unions: nothing speaks against it; something does; both have several samples."""
-POWER_STEPS = 500
-"""Steps in which the sides of a component are found."""
+LANCZOS = 50
+"""Vectors out of which the leading eigenvector of a component is made; all there are, if it has fewer samples."""
 NOTHING = 1e-9
 """Entries of an eigenvector nearer to 0 have no sign."""
 
@@ -93,13 +94,11 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
         for other, link in _move(links, small, big):
             if link[0] >= trusted:
                 heapq.heappush(heap, (PLAIN, -link[0], link[1], *ascending(big, other)))
-    component, between = _name(order, parent, links)
+    component = _name(order, parent)
     tight = {component[root]: left for root, left in spare.items() if left < math.inf}
     halves = part(edges, component, established) if established else {}
-    if halves:
-        component |= halves
-        between = _between(edges, component)
-    return Contraction(component, between, since, tight, frozenset(halves.values()))
+    component |= halves
+    return Contraction(component, _between(edges, component), since, tight, frozenset(halves.values()))
 
 
 def part(edges: Edges, component: Mapping[SampleId, SampleId], least: float) -> dict[SampleId, SampleId]:
@@ -148,14 +147,33 @@ def _side(samples: Sequence[SampleId], edges: Sequence[tuple[Pair, float]]) -> N
     weights = np.asarray([weight for _, weight in edges])
     degree = np.bincount(first, np.abs(weights), len(at)) + np.bincount(second, np.abs(weights), len(at))
     weights /= np.sqrt(degree[first] * degree[second])
-    # power iteration on the matrix plus I, whose eigenvalues lie within 0 and 2: this module has to do without scipy
-    vector = 1.0 / np.arange(1.0, len(at) + 1.0)
-    for _ in range(POWER_STEPS):
-        vector += np.bincount(first, weights * vector[second], len(at)) + np.bincount(
-            second, weights * vector[first], len(at)
-        )
-        vector /= np.linalg.norm(vector)
+
+    def product(vector: Floats) -> Floats:
+        there, back = weights * vector[second], weights * vector[first]
+        return np.asarray(np.bincount(first, there, len(at)) + np.bincount(second, back, len(at)))
+
+    vector = _leading(product, len(at))
     return np.asarray(vector * np.copysign(1.0, vector[0]) < -NOTHING)
+
+
+def _leading(product: Callable[[Floats], Floats], size: int) -> Floats:
+    """Eigenvector (size,) of the largest eigenvalue of the symmetric matrix behind ``product``, by Lanczos' iteration with
+    all vectors held orthogonal: scipy, which has it, is not to be loaded here.
+    """
+    basis, images = np.zeros((2, min(LANCZOS, size), size))
+    found, vector = 0, 1.0 / np.arange(1.0, size + 1.0)
+    while found < len(basis):
+        for _ in range(2):  # once would leave rounding errors, which grow
+            vector -= (basis[:found] @ vector) @ basis[:found]
+        length = np.linalg.norm(vector)
+        if length < NOTHING:
+            break  # what has been found holds all that the start is made of
+        basis[found] = vector / length
+        vector = product(basis[found])
+        images[found] = vector
+        found += 1
+    _, mixed = np.linalg.eigh(basis[:found] @ images[:found].T)
+    return np.asarray(mixed[:, -1] @ basis[:found])
 
 
 def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
@@ -187,9 +205,8 @@ def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, 
     return changed
 
 
-def _name(
-    order: list[SampleId], parent: dict[SampleId, SampleId], links: Links
-) -> tuple[dict[SampleId, SampleId], dict[tuple[SampleId, SampleId], float]]:
+def _name(order: Sequence[SampleId], parent: dict[SampleId, SampleId]) -> dict[SampleId, SampleId]:
+    """Sample to the first of its component, in that order."""
     earliest: dict[SampleId, SampleId] = {}
     component: dict[SampleId, SampleId] = {}
     for sample in order:
@@ -198,13 +215,7 @@ def _name(
             parent[top] = parent[parent[top]]
             top = parent[top]
         component[sample] = earliest.setdefault(top, sample)
-    between = {
-        ascending(earliest[a], earliest[b]): weight
-        for a, near in links.items()
-        for b, (weight, *_) in near.items()
-        if a < b
-    }
-    return component, between
+    return component
 
 
 def _between(edges: Edges, component: Mapping[SampleId, SampleId]) -> dict[tuple[SampleId, SampleId], float]:

@@ -192,8 +192,8 @@ class SimilarityGraph:
             return replace(self, edges=edges)
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
         # what would be joined but for answers against each other is looked at as a whole
-        whole = a in self.halves or b in self.halves
-        if a != b and weight < 0.0 and not whole:
+        halves = self.halves.intersection((a, b))
+        if a != b and weight < 0.0 and len(halves) < 2:
             # more against a union that does not come about even without it
             return self._parting(answer.pair, ascending(a, b), edges)
         if not self.established:
@@ -201,7 +201,7 @@ class SimilarityGraph:
                 return None
             if a == b:
                 return replace(self, edges=edges)
-        joined = None if whole else self._joining(answer.pair, weight, edges)
+        joined = None if halves else self._joining(answer.pair, weight, edges)
         return joined or self._resolve(edges, self.rates, self.established)
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:

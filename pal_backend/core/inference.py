@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 LEAK = 0.05
 """Chance that the walk gives up at a step."""
 TOLERANCE = 1e-3
-"""Relative error to which a system is solved; beliefs are no surer than that."""
+"""Share of the error (in the norm that D weighs) left when a system is solved; beliefs are no surer than that."""
 LANES = 4
 """Sparse products are quickest with a multiple of so many columns, and with fewer than that one by one."""
 BLOCK = 32
@@ -77,29 +77,28 @@ class Walk:
         """Mean of (N, K) values over each row's neighbours, weighted."""
         return np.asarray(self._step @ p, np.float32) / np.float32(self._stay)
 
-    def solve(self, b: Float, tolerance: float = TOLERANCE) -> Float:
+    def solve(self, b: Float) -> Float:
         """x with ``A x = b``, float32 (N, K) as ``b``, by Chebyshev's semi-iteration on ``x = P x + D^-1 b``.
 
         ``x_{t+1} = w_{t+1} (P x_t + D^-1 b - x_{t-1}) + x_{t-1}``, ``w_2 = 2 / (2 - r^2)``, ``w_{t+1} = 1 / (1 - r^2 w_t / 4)``,
         P the walk's steps, whose eigenvalues lie within r = 1 - leak of 0. After t steps at most ``2 s^t`` of the error is left,
-        ``s = r / (1 + sqrt(1 - r^2))``. So the number of steps is known beforehand, and the same columns, in whatever
-        company and after whatever else, give the same bits.
+        ``s = r / (1 + sqrt(1 - r^2))``: there are as many as :data:`TOLERANCE` takes. So the number of steps is known
+        beforehand, and the same columns, in whatever company and after whatever else, give the same bits.
 
         Source: Golub and Varga 1961, "Chebyshev semi-iterative methods", Numerische Mathematik 3
 
         Args:
             b: float32 (N, K).
-            tolerance: share of the error (in the norm that D weighs) that may be left.
         """
         count = b.shape[1]
         if 1 < count < LANES:
-            return np.hstack([self.solve(b[:, k : k + 1], tolerance) for k in range(count)])
+            return np.hstack([self.solve(b[:, k : k + 1]) for k in range(count)])
         r = self._stay
         shrink = r / (1.0 + math.sqrt(1.0 - r * r))
         x = np.zeros((len(b), count if count < LANES else -(-count // LANES) * LANES), np.float32)
         np.multiply(b, self._per_degree, out=x[:, :count])
         before, constant, w = np.zeros_like(x), x.copy(), 2.0
-        for _ in range(math.ceil(math.log(tolerance / 2.0) / math.log(shrink)) - 1):
+        for _ in range(math.ceil(math.log(TOLERANCE / 2.0) / math.log(shrink)) - 1):
             w = 1.0 / (1.0 - r * r * w / 4.0)
             before *= np.float32(1.0 - 1.0 / w)
             new = self._step @ x
@@ -125,16 +124,16 @@ class Walk:
             rows: int64 (C,), all different.
             stops: bool (N,), rows where a walk ends (answered ones).
         """
-        each = np.arange(len(rows))
-        ones = np.ones(len(rows), np.float32)
-        reached = total = sparse.csr_array((ones, (each, rows)), shape=(len(rows), self.size))
+        ones, each = np.ones(len(rows), np.float32), np.arange(len(rows) + 1)
+        reached = total = sparse.csr_array((ones, rows, each), shape=(len(rows), self.size))
         goes = (~stops).astype(np.float32)
         for _ in range(STEPS):
             reached = reached @ self._back
             reached.data *= goes[reached.indices]
             total = total + reached
-        own = np.asarray(total[each, rows]).reshape(-1)
-        total.data /= np.repeat(own, np.diff(total.indptr))
+        many = np.diff(total.indptr)
+        own = total.data[total.indices == np.repeat(rows, many)]
+        total.data /= np.repeat(own, many)
         return total
 
 
@@ -233,11 +232,11 @@ def without_itself(q: Floats, targets: Floats) -> Floats:
     return np.asarray(targets - (q @ targets) / np.diag(q)[:, None])
 
 
-def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats, tolerance: float = TOLERANCE) -> Float:
+def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats) -> Float:
     """F, float32 (N, K), from targets Y (L, K) on ``rows``: ``A F = Q Y``, one sparse solve."""
     b = np.zeros((walk.size, targets.shape[1]), np.float32)
     b[rows] = q @ targets
-    return walk.solve(b, tolerance)
+    return walk.solve(b)
 
 
 def influence(walk: Walk, density: Float, answered: Ints, margins: Floats) -> Floats:

@@ -26,8 +26,8 @@ from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
-PATIENCE = 40
-"""A group that an answer founded is taken up when a fortieth of all answers came since everything was last worked out."""
+PATIENCE = 10
+"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
 
 
 class Learner:
@@ -82,7 +82,7 @@ class Learner:
         if self._beliefs is None:
             self._beliefs = believe(self._space, self._graph, self._known)
             if self._seams is None:
-                self._seams = seams(self._space, self._graph, self._beliefs)
+                self._seams = seams(self._space, self._graph, self._beliefs, self._known)
             found, chances = self._beliefs, self._beliefs.one
             both = found.probabilities[found.answered, :-1].astype(np.float64)
             self._calibration = fit_calibration(found.own[:, :-1] @ chances, both @ chances)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +73,30 @@ def test_extended_equals_the_graph_of_the_set_property(rows: list[tuple[int, int
         anew = SimilarityGraph.of(answers[: n + 1])
         graph = graph.extended(answer) or anew
         assert (list(graph.component.items()), graph.cannot) == (list(anew.component.items()), anew.cannot)
+
+
+def joined_by_one() -> list[Answer]:
+    """Two classes of four, "abcd" and "uvwx", and "r" of the second, which errors made by two people tie to the first."""
+    pairs = [("a", other, "same", "ann ann") for other in "bcd"] + [("a", "r", "same", "ann bob")]
+    pairs += [("r", other, "same", "bob bob") for other in "uvwx"] + [("u", other, "same", "ann") for other in "vwx"]
+    pairs += [(a, b, "different", "ann") for a, b in ("bu", "cu", "dv")]
+    rows = [(a, b, verdict, who) for a, b, verdict, people in pairs for who in people.split()]
+    return [said(n, *row) for n, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("person", ["ann", "eve"])
+@pytest.mark.parametrize("verdict", ["same", "different"])
+def test_extended_equals_all_anew_where_a_component_was_parted(verdict: str, person: str) -> None:
+    """After each answer that could come next: what it changes within a half, between the halves, and to others."""
+    answers = [*joined_by_one(), said(50, "y", "z", "same"), said(51, "a", "y", "different")]
+    graph = SimilarityGraph.under(answers, RATES, SEVERAL)
+    assert graph.halves == {"a", "r"}
+    for pair in itertools.combinations("abcdruvwxyz", 2):
+        late = said(60, *pair, verdict, person)
+        extended = graph.extended(late)
+        assert extended is not None
+        anew = SimilarityGraph.under([*answers, late], RATES, SEVERAL)
+        assert says(extended) == says(anew) and extended.halves == anew.halves
 
 
 def test_what_fits_is_told_at_once() -> None:

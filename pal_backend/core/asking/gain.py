@@ -29,7 +29,7 @@ JITTER = 0.05
 
 def gain(state: State, rng: np.random.Generator) -> Candidates:
     """Samples in doubt, each against its likeliest group's representative, and pairs of groups that may be one."""
-    scores = state.doubts * np.exp(JITTER * rng.standard_normal(len(state.doubts)))
+    scores = state.doubts.copy()
     pairs, times = state.in_vain
     # what people could not tell is asked less and less, and each time with somebody else
     vain = np.zeros(len(scores))
@@ -37,17 +37,21 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     tried = np.flatnonzero(vain)
     scores[tried] *= 0.5 ** vain[tried]
     if not state.groups:
-        return _first(state, scores, vain)
+        return _first(state, _jittered(scores, rng), vain)
     answered = state.beliefs.answered
     scores[answered[state.doubts[answered] < SETTLED]] = 0.0
     most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
-    short = np.argpartition(-scores, most - 1)[:most]
-    short = short[np.lexsort((state.space.order[short], -scores[short]))]
+    short = np.sort(np.argpartition(-scores, most - 1)[:most])
     partners = _partners(state, short, _likeliest(state, short))
     some = partners >= 0
-    placing = zip(short[some].tolist(), partners[some].tolist(), scores[short[some]].tolist(), strict=True)
+    drawn = _jittered(scores[short], rng)[some]
+    placing = zip(short[some].tolist(), partners[some].tolist(), drawn.tolist(), strict=True)
     again = [(row, partner, score * _again(state, row, partner)) for row, partner, score in placing]
     return Candidates.of([*again, *_merges(state), *_seams(state)])
+
+
+def _jittered(scores: Floats, rng: np.random.Generator) -> Floats:
+    return np.asarray(scores * np.exp(JITTER * rng.standard_normal(len(scores))))
 
 
 def _again(state: State, row: int, partner: int) -> float:

@@ -10,7 +10,6 @@ from pal_backend.core.asking.scores import SETTLED, Floats
 from pal_backend.core.asking.screens import select_screens
 from pal_backend.core.asking.selection import select
 from pal_backend.core.asking.state import Candidates, State
-from pal_backend.core.posterior import raw_same
 from pal_backend.core.vocabulary import Purpose, Question, QuestionKind
 
 
@@ -41,7 +40,7 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
         return 0.0, (0.5,) * len(question.candidates), True
     anchor = index[question.anchor]
     rows = [index[sample] for sample in question.candidates]
-    same = _same(state, anchor, rows)
+    same = state.same(anchor, rows)
     doubts, gains = state.doubts[rows], _gains(state, anchor, rows)
     if _moot(state, question, float(max(*doubts, *gains, state.doubts[anchor]))):
         return 0.0, same, True
@@ -50,11 +49,6 @@ def worth(state: State, question: Question) -> tuple[float, tuple[float, ...], b
     # a check is due, however little it says about its sample
     due = question.informativeness if question.checked else 0.0
     return max(score / (1.0 + score), due), same, False
-
-
-def _same(state: State, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
-    known = state.beliefs.probabilities[[anchor, *rows], :-1]
-    return tuple(raw_same(known[1:], known[:1], state.beliefs.one).tolist())
 
 
 def _gains(state: State, anchor: int, rows: Sequence[int]) -> Floats:

@@ -18,7 +18,7 @@ from scipy.sparse import csgraph
 
 from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.inference import spread
+from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 
@@ -27,8 +27,6 @@ Ints = NDArray[np.int64]
 
 LEAST = 0.003
 """Least chance that ties tell nothing."""
-COUNTED = 5e-2
-"""Relative error to which it is solved who would go with a side: only which side is nearer counts."""
 LOOKED, KEPT = 12, 8
 """Seams whose samples are counted, and those kept, the most doubtful ones."""
 
@@ -44,8 +42,12 @@ class Seam(NamedTuple):
     two: float
 
 
-def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
-    """The most doubtful seams, largest stake first."""
+def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answered) -> list[Seam]:
+    """The most doubtful seams, largest stake first.
+
+    Args:
+        known: what beliefs were worked out with.
+    """
     q = beliefs.precision
     answered = beliefs.answered[: len(q)]  # rows answered since everything was last worked out have no ties yet
     if not len(answered):
@@ -65,10 +67,10 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> list[Seam]:
             elsewhere = np.delete(to_groups, k, axis=1)
             found += _cuts(k, inside, ties, elsewhere=elsewhere, mass=here, evidence=said, dials=beliefs.dials)
     found = sorted(found, key=lambda cut: -cut.stake)[:LOOKED]
-    return sorted(_staked(space, beliefs, answered, found), key=lambda seam: -seam.stake)[:KEPT]
+    return sorted(_staked(beliefs, known, answered, found), key=lambda seam: -seam.stake)[:KEPT]
 
 
-def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
+def _staked(beliefs: Beliefs, known: Answered, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
     """With the samples that would go with the smaller side: those at which more walks end there than at the rest."""
     if not found:
         return []
@@ -76,7 +78,7 @@ def _staked(space: Space, beliefs: Beliefs, answered: Ints, found: Sequence[_Cut
     for n, cut in enumerate(found):
         targets[cut.side, n] = beliefs.field[answered[cut.side], cut.group]
     group = np.asarray([cut.group for cut in found])
-    leads = 2.0 * spread(space.walk, answered, beliefs.precision, targets, COUNTED) > beliefs.field[:, group]
+    leads = 2.0 * known.spread(answered.tolist(), beliefs.precision, targets) > beliefs.field[:, group]
     samples = np.einsum("nc,nc->c", leads, beliefs.probabilities[:, group], dtype=np.float64)
     out = []
     for cut, gone in zip(found, samples.tolist(), strict=True):

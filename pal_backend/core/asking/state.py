@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.asking.scores import Floats, doubt, in_places, merge_gains
-from pal_backend.core.asking.seams import Seam, seams
+from pal_backend.core.asking.seams import Seam
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
+from pal_backend.core.posterior import raw_same
 from pal_backend.core.vocabulary import Pair, Question, QuestionKind, SampleId
 
 TWIN_WORTH = 0.01
@@ -71,17 +72,16 @@ class State:
         space: Space,
         graph: SimilarityGraph,
         beliefs: Beliefs,
-        stitched: Sequence[Seam] | None = None,
+        seams: Sequence[Seam] = (),
         spared: Spared = Spared(),
     ) -> State:
-        """The state with no question open; seams are looked for unless they are given."""
-        found = seams(space, graph, beliefs) if stitched is None else stitched
+        """The state with no question open."""
         doubts, index = doubt(space, beliefs), space.index
         withdrawn = [index[sample] for sample in spared.withdrawn if sample in index]
         doubts[[index[sample] for sample in spared.twins if sample in index]] *= TWIN_WORTH
         doubts[withdrawn] = 0.0
         gains = merge_gains(beliefs)
-        return cls(space, graph, beliefs, doubts, gains, tuple(found), withdrawn=frozenset(withdrawn))
+        return cls(space, graph, beliefs, doubts, gains, tuple(seams), withdrawn=frozenset(withdrawn))
 
     def with_open(self, questions: Sequence[Question]) -> State:
         """The same with these questions open; samples that the space does not know are left out."""
@@ -129,6 +129,11 @@ class State:
     def seam_gain(self, seam: Seam) -> float:
         """Worth of asking about a seam."""
         return float(in_places(self.beliefs, seam.stake))
+
+    def same(self, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
+        """Uncalibrated P(same) of each of ``rows`` and the anchor."""
+        known = self.beliefs.probabilities[[anchor, *rows], :-1]
+        return tuple(raw_same(known[1:], known[:1], self.beliefs.one).tolist())
 
     def pair(self, a: int, b: int) -> Pair:
         """The canonical pair of two rows."""

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.asking.state import Candidates, State
-from pal_backend.core.posterior import SURE
 from pal_backend.core.verification import Checks
 from pal_backend.core.vocabulary import Answer, Purpose, Question, QuestionKind, SampleId
 
@@ -178,11 +177,6 @@ def _without(question: Question, drawn: set[SampleId]) -> Question:
     )
 
 
-def _same(state: State, anchor: int, row: int) -> float:
-    p = state.beliefs.probabilities[:, :-1]
-    return float(np.clip(p[anchor] @ p[row], 1.0 - SURE, SURE))
-
-
 def _level(others: Sequence[Question]) -> tuple[float, float]:
     """Informativeness and gain that a check is given: those of the best of the other questions.
 
@@ -201,7 +195,7 @@ def _pair(state: State, draw: Draw, others: Sequence[Question]) -> Question:
         anchor=ids[draw.anchor],
         candidates=(ids[draw.row],),
         purpose=Purpose.VERIFY,
-        probabilities=(_same(state, draw.anchor, draw.row),),
+        probabilities=state.same(draw.anchor, [draw.row]),
         informativeness=informativeness,
         round=state.times_asked(draw.anchor, draw.row),
         gain=gain,
@@ -245,7 +239,7 @@ def _add(state: State, screen: Question, draw: Draw, size: int, rng: np.random.G
     keep = min(len(screen.candidates), size - 1)
     place = int(rng.integers(keep + 1))
     sample = state.space.sample_ids[draw.row]
-    p = _same(state, state.space.index[screen.anchor], draw.row)
+    [p] = state.same(state.space.index[screen.anchor], [draw.row])
     candidates, same = screen.candidates[:keep], screen.probabilities[:keep]
     return replace(
         screen,
@@ -270,7 +264,7 @@ def _screen(state: State, scored: Candidates, draw: Draw, screens: Sequence[Ques
         kind=QuestionKind.SCREEN,
         anchor=ids[draw.anchor],
         candidates=tuple(ids[row] for row in chosen),
-        probabilities=tuple(_same(state, draw.anchor, row) for row in chosen),
+        probabilities=state.same(draw.anchor, list(chosen)),
         informativeness=_level(screens)[0],
         gain=sum(chosen.values()),
     )

@@ -50,4 +50,4 @@ def state_of(answers: list[Answer], questions: list[Question]) -> State:
     """The state after these answers with these questions open."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    return State.of(SPACE, learner.graph, learner.beliefs).with_open(questions)
+    return State.of(SPACE, learner.graph, learner.beliefs, learner.seams).with_open(questions)

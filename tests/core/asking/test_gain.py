@@ -21,7 +21,7 @@ def candidates(answers: list[Answer], seed: int = 0) -> Candidates:
     """What the strategy offers after some answers."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    return gain(State.of(SPACE, learner.graph, learner.beliefs), np.random.default_rng(seed))
+    return gain(State.of(SPACE, learner.graph, learner.beliefs, learner.seams), np.random.default_rng(seed))
 
 
 def test_it_starts_from_typical_samples() -> None:
@@ -52,7 +52,7 @@ def test_on_screens_a_misplaced_sample_is_compared_with_its_own_group() -> None:
     answers += [said(40, IDS[10], IDS[30], "same")]
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    pairs = State.of(SPACE, learner.graph, learner.beliefs)
+    pairs = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
     for state, group in ((pairs, 0), (replace(pairs, kind=QuestionKind.SCREEN), 1)):
         offered = gain(state, np.random.default_rng(0))
         assert LABELS[offered.right[offered.left == 10]][0] == group  # what follows are merges and seams

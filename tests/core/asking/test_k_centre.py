@@ -23,7 +23,7 @@ def offered(answers: list[Answer], waiting: tuple[Question, ...] = ()) -> Candid
     """What the strategy offers."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    state = State.of(SPACE, learner.graph, learner.beliefs).with_open(waiting)
+    state = State.of(SPACE, learner.graph, learner.beliefs, learner.seams).with_open(waiting)
     return k_centre(state, np.random.default_rng(0))
 
 
@@ -67,6 +67,6 @@ def test_equal_samples_are_covered_by_one() -> None:
 def test_nothing_is_drawn() -> None:
     """Another seed asks the very same."""
     learner = Learner(SPACE)
-    state = State.of(SPACE, learner.graph, learner.beliefs)
+    state = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
     one, two = (k_centre(state, np.random.default_rng(seed)) for seed in (1, 2))
     assert (one.left == two.left).all() and (one.scores == two.scores).all()

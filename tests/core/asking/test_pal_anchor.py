@@ -28,7 +28,7 @@ def after(answers: list[Answer], waiting: tuple[Question, ...] = ()) -> State:
     """The state after some answers."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    return State.of(SPACE, learner.graph, learner.beliefs).with_open(waiting)
+    return State.of(SPACE, learner.graph, learner.beliefs, learner.seams).with_open(waiting)
 
 
 def drawn(state: State, seed: int = 0) -> Candidates:

@@ -25,7 +25,7 @@ def offered(space: Space, answers: list[Answer], *, hardest_first: bool = True) 
     """What the strategy offers after some answers, best first."""
     learner = Learner(space)
     learner.set_answers(answers)
-    state = State.of(space, learner.graph, learner.beliefs)
+    state = State.of(space, learner.graph, learner.beliefs, learner.seams)
     found = pt4al(state, np.random.default_rng(0), hardest_first=hardest_first)
     order = np.argsort(-found.scores, kind="stable")
     return state, Candidates(found.left[order], found.right[order], found.scores[order])

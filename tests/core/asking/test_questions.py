@@ -18,7 +18,7 @@ def state() -> State:
     answers = [said(n, IDS[0], IDS[n], "same") for n in range(1, 6)]
     answers += [said(10 + n, IDS[20], IDS[20 + n], "same") for n in range(1, 6)]
     learner.set_answers([*answers, said(99, IDS[0], IDS[20], "different")])
-    return State.of(SPACE, learner.graph, learner.beliefs)
+    return State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
 
 
 def test_purposes() -> None:
@@ -44,7 +44,7 @@ def test_two_groups_not_yet_compared_make_a_merge_question() -> None:
     learner = Learner(SPACE)
     rows = [(0, 20), (0, 9), (20, 9), (0, 15), (20, 15)]
     learner.set_answers([said(n, IDS[a], IDS[b], "different") for n, (a, b) in enumerate(rows)])
-    now = State.of(SPACE, learner.graph, learner.beliefs)
+    now = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
     [question] = make_pairs(now, Candidates.of([(15, 9, 1.0)]), 1)
     assert question.purpose is Purpose.MERGE
     assert worth(now, question)[0] > 0.0

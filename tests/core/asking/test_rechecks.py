@@ -20,7 +20,7 @@ def learned(*more: tuple[int, int, str]) -> Learner:
 
 
 def state(learner: Learner) -> State:
-    return State.of(SPACE, learner.graph, learner.beliefs)
+    return State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
 
 
 def test_every_member_is_met_before_one_is_met_again() -> None:

@@ -29,12 +29,12 @@ def test_two_groups_in_one_cluster_are_worth_comparing() -> None:
     learner = Learner(SPACE)
     learner.set_answers(answers)
     groups = learner.posterior().groups
-    gains = State.of(SPACE, learner.graph, learner.beliefs).gains
+    gains = State.of(SPACE, learner.graph, learner.beliefs, learner.seams).gains
     twin, home, away = groups.index(IDS[15]), groups.index(IDS[0]), groups.index(IDS[30])
     assert gains[twin, home] > gains[twin, away]
     assert (gains == gains.T).all() and not gains.diagonal().any()
     learner.update([said(7, IDS[0], IDS[15], "different")], ())
-    assert State.of(SPACE, learner.graph, learner.beliefs).gains[twin, home] < gains[twin, home]
+    assert State.of(SPACE, learner.graph, learner.beliefs, learner.seams).gains[twin, home] < gains[twin, home]
 
 
 def test_a_sample_that_no_group_took_waits() -> None:

@@ -28,17 +28,17 @@ WRONG = said(310, IDS[4], IDS[66], "same")
 """Joins the first two."""
 
 
-def worked_out(answers: list[Answer]) -> tuple[SimilarityGraph, Beliefs]:
-    """Graph and beliefs of all answers."""
-    graph = SimilarityGraph.of(answers)
-    return graph, believe(SPACE, graph, Answered(SPACE.walk))
+def worked_out(answers: list[Answer]) -> tuple[SimilarityGraph, Beliefs, list[Seam]]:
+    """Graph, beliefs and seams of all answers."""
+    graph, known = SimilarityGraph.of(answers), Answered(SPACE.walk)
+    beliefs = believe(SPACE, graph, known)
+    return graph, beliefs, seams(SPACE, graph, beliefs, known)
 
 
 def test_one_wrong_same_is_the_top_seam() -> None:
     """The seam between the two clusters is the very first, its stake is one of them, and the others' are small."""
-    graph, beliefs = worked_out([*TREES, *APART, WRONG])
+    graph, _, (top, *others) = worked_out([*TREES, *APART, WRONG])
     assert graph.joined(IDS[0], IDS[60])
-    top, *others = seams(SPACE, graph, beliefs)
     assert sorted([sorted(top.small.tolist()), sorted(top.large.tolist())]) == [
         list(range(EACH)),
         list(range(60, 60 + EACH)),
@@ -49,17 +49,16 @@ def test_one_wrong_same_is_the_top_seam() -> None:
 
 def test_true_groups_have_small_stakes() -> None:
     """Where no "same" is wrong nothing is worth asking; before there are groups there is no seam."""
-    graph, beliefs = worked_out([*TREES, *APART, said(303, IDS[0], IDS[60], "different")])
-    state = State.of(SPACE, graph, beliefs)
+    graph, beliefs, found = worked_out([*TREES, *APART, said(303, IDS[0], IDS[60], "different")])
+    state = State.of(SPACE, graph, beliefs, found)
     assert len(beliefs.groups) == 3 and len(state.seams) > 0
     assert all(state.seam_gain(seam) < 0.05 for seam in state.seams)
-    assert seams(SPACE, *worked_out([])) == []
+    assert worked_out([])[2] == []
 
 
 def test_an_answer_across_settles_its_seam_only() -> None:
     """Those within one side, or about others, tell nothing about it."""
-    graph, beliefs = worked_out([*TREES, *APART, WRONG])
-    found = seams(SPACE, graph, beliefs)
+    found = worked_out([*TREES, *APART, WRONG])[2]
     top = found[0]
     for a, b, tells in ((0, 61, True), (61, 5, True), (0, 5, False), (0, 120, False), (0, 30, False)):
         assert any(seam is top for seam in unsettled(SPACE, found, said(1, IDS[a], IDS[b], "same"))) is not tells
@@ -93,15 +92,16 @@ def test_rows_answered_since_and_unknown_samples_are_left_out() -> None:
         said(501, "nowhere", IDS[21], "same"),
         said(502, IDS[0], IDS[20], "same"),
     ]
-    graph, beliefs = worked_out([*TREES, *APART, *elsewhere])
-    found = seams(SPACE, graph, beliefs)
+    _, beliefs, found = worked_out([*TREES, *APART, *elsewhere])
     assert all(isinstance(seam, Seam) and seam.stake >= 0.0 for seam in found)
     sides = np.concatenate([np.concatenate(seam[:2]) for seam in found])
     assert set(sides.tolist()) <= set(beliefs.answered.tolist())
     learner = Learner(SPACE)
     learner.set_answers([*TREES, *APART, said(600, IDS[0], IDS[30], "same", updated_at=1)])
     assert len(learner.beliefs.answered) > len(learner.beliefs.precision)
-    assert seams(SPACE, learner.graph, learner.beliefs)
+    known = Answered(SPACE.walk)
+    known.inverse(learner.beliefs.answered.tolist())
+    assert seams(SPACE, learner.graph, learner.beliefs, known)
 
 
 def test_ties_that_rounding_puts_below_nothing_count_as_none() -> None:

@@ -13,7 +13,7 @@ def state() -> State:
     learner.set_answers(
         [said(1, IDS[0], IDS[1], "same"), said(2, IDS[0], IDS[2], "same"), said(3, IDS[0], IDS[10], "different")]
     )
-    return State.of(SPACE, learner.graph, learner.beliefs)
+    return State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
 
 
 def test_the_best_confirmed_member_represents() -> None:
@@ -47,7 +47,7 @@ def test_members_of_two_groups_take_turns_to_meet() -> None:
         answers.append(said(number, *(met[-1] if met else (IDS[0], IDS[10])), "different"))
         learner = Learner(SPACE)
         learner.set_answers(answers)
-        now = State.of(SPACE, learner.graph, learner.beliefs)
+        now = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
         pair = now.meeting(0, 1)
         assert pair is not None
         met.append((IDS[pair[0]], IDS[pair[1]]))
@@ -59,6 +59,6 @@ def test_members_in_open_questions_do_not_meet() -> None:
     """Two groups of one member each have nothing to ask while their question is open."""
     learner = Learner(SPACE)
     learner.set_answers([said(1, IDS[0], IDS[10], "different")])
-    now = State.of(SPACE, learner.graph, learner.beliefs)
+    now = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
     assert set(now.meeting(1, 0) or ()) == {0, 10}
     assert now.with_open([Question(QuestionKind.PAIR, IDS[0], (IDS[10],))]).meeting(1, 0) is None

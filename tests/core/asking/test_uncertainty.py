@@ -26,7 +26,7 @@ def offered(answers: list[Answer]) -> tuple[State, Candidates]:
     """What the strategy offers."""
     learner = Learner(SPACE)
     learner.set_answers(answers)
-    state = State.of(SPACE, learner.graph, learner.beliefs)
+    state = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
     return state, uncertainty(state, np.random.default_rng(0))
 
 
