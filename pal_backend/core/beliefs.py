@@ -129,11 +129,16 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
 
 
 def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[Root]:
-    """Those that are kept apart from enough of the ones found before them."""
+    """Those that are kept apart from enough of the ones found before them, then those kept apart from enough of all found:
+    a founder that an older sample joins takes that one's place in the order, and would lose the support of those between.
+    """
     groups: set[Root] = set()
-    for root in order:
-        if len(apart[root] & groups) >= min(SUPPORT, len(groups)):
-            groups.add(root)
+    found = -1
+    while found < len(groups):
+        found = len(groups)
+        for root in order:
+            if root not in groups and len(apart[root] & groups) >= min(SUPPORT, len(groups)):
+                groups.add(root)
     return groups
 
 

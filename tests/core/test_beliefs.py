@@ -26,6 +26,14 @@ def test_founders_name_groups() -> None:
     assert founded(SimilarityGraph.of([*answers, said(4, "a", "d", "different")])) == ("a", "c", "d")
 
 
+def test_a_founder_that_an_older_sample_joins_stays_a_group() -> None:
+    """Its component is named after the older one, which few groups older still were compared with: younger ones count too."""
+    apart = ["ab", "ae", "be", "ex", "ac", "bc", "bd", "cd", "yc", "yd"]
+    answers = [said(n, *pair, "different") for n, pair in enumerate(apart)]
+    assert founded(SimilarityGraph.of(answers)) == ("a", "b", "e", "c", "d", "y")
+    assert founded(SimilarityGraph.of([*answers, said(20, "x", "y", "same")])) == ("a", "b", "e", "x", "c", "d")
+
+
 def test_groups_found_to_be_one_keep_the_older_name() -> None:
     """After enough "same" between two groups the younger name is gone."""
     answers = [said(1, "a", "c", "different"), said(2, "a", "c", "same"), said(3, "a", "c", "same")]
