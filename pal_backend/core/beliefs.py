@@ -51,6 +51,7 @@ class Dials:
     power: float = 1.0
     astray: float = 0.0
     strength: float = 1.0
+    temperature: float = 1.0
     mix: float = 0.0
 
 
@@ -175,7 +176,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
             scores = smoother.without_itself(probabilities[:, :-1])
             temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
             opinion = softmax(scores, temperature)
-            dials = replace(dials, mix=mix)
+            dials = replace(dials, temperature=temperature, mix=mix)
             own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
             both = posterior(own, evidence, found.group)
             probabilities = whole(blend(walked, opinion, mix), dials.astray, none)
@@ -214,6 +215,24 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         influence=influence(walk, space.densities, answered, margins),
         said=said,
         ties=ties,
+        sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
+    )
+
+
+def heard(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> Beliefs:
+    """The same with the second opinion asked anew, as sharp and counted as much as when everything was last worked out."""
+    dials, answered = beliefs.dials, beliefs.answered
+    if dials.mix == 0.0:
+        return beliefs
+    scores = space.opinion(graph).without_itself(beliefs.probabilities[:, :-1])
+    opinion = softmax(scores, dials.temperature)
+    probabilities = _probabilities(beliefs.field, opinion, dials)
+    probabilities[answered] = beliefs.probabilities[answered]
+    return replace(
+        beliefs,
+        probabilities=probabilities,
+        opinion=opinion,
+        margins=margins_of(probabilities),
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
     )
 

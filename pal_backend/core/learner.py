@@ -14,7 +14,7 @@ from pal_backend.core.asking.seams import Seam, seams, unsettled
 from pal_backend.core.asking.state import Spared, State
 from pal_backend.core.asking.strategies import strategy as named_strategy
 from pal_backend.core.asking.verification import mix_in
-from pal_backend.core.beliefs import Beliefs, believe
+from pal_backend.core.beliefs import Beliefs, believe, heard
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
 from pal_backend.core.following import ended, follow, founded_by
@@ -28,6 +28,9 @@ from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Que
 
 PATIENCE = 10
 """A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
+
+STALE = 20
+"""The second opinion is asked anew when a twentieth of all answers came since it was last."""
 
 
 class Learner:
@@ -53,7 +56,7 @@ class Learner:
         self._ordered: list[Answer] = []
         self._graph = SimilarityGraph.of(())
         self._folded: list[Answer] = []
-        self._fitted, self._founded = 0, False
+        self._fitted, self._listened, self._founded = 0, 0, False
         self._calibration = (1.0, 0.0)
         self._beliefs: Beliefs | None = None
         self._seams: Sequence[Seam] | None = None
@@ -236,7 +239,8 @@ class Learner:
         """Work out beliefs anew, once somebody asks, and the graph too, error rates included, unless it is given."""
         self._graph = graph or SimilarityGraph.of(answers)
         self._beliefs = self._current = self._seams = None
-        self._folded, self._fitted, self._founded = answers, len(answers), False
+        self._folded, self._founded = answers, False
+        self._fitted = self._listened = len(answers)
 
     def _step(self, answer: Answer) -> None:
         """One more answer; where it ends a group, or soon after it founds one, everything is worked out anew."""
@@ -253,6 +257,8 @@ class Learner:
         if self._founded and len(self._folded) - self._fitted >= len(self._folded) // PATIENCE:
             self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
         else:
+            if len(self._folded) - self._listened >= max(1, len(self._folded) // STALE):
+                beliefs, self._listened = heard(self._space, graph, beliefs), len(self._folded)
             self._graph, self._beliefs, self._current = graph, beliefs, None
         self._seams = standing
         return None
@@ -264,9 +270,9 @@ class Learner:
 
 
 def checkpoint(answers: int) -> int:
-    """The last number of answers, up to this one, at which everything is worked out anew: each a fifth of itself apart."""
+    """The last number of answers, up to this one, at which everything is worked out anew: each a quarter of itself apart."""
     at = 0
-    while (following := at + max(1, at // 5)) <= answers:
+    while (following := at + max(1, at // 4)) <= answers:
         at = following
     return at
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, believe
+from pal_backend.core.beliefs import Beliefs, believe, margins_of
 from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
@@ -76,6 +76,24 @@ def test_following_stays_close_to_working_out_anew(errors: float, far: float, ag
     assert len(apart) >= 15
     assert np.mean(apart) < far
     assert np.mean(same) > agree
+
+
+def test_the_second_opinion_asked_anew_brings_beliefs_nearer_to_a_full_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Just before the next full fit, against beliefs that follow answers with the opinion of the last one."""
+    space, labels = clusters(groups=4, each=60, spread=0.5)
+    answers = run(space, labels, 120, 0.0, 0)
+    apart: dict[int, list[float]] = {1: [], 20: []}
+    for count in (n for n in range(40, 120) if checkpoint(n + 1) == n + 1):
+        _, anew = worked_out(space, answers[:count])
+        for stale, found in apart.items():
+            monkeypatch.setattr("pal_backend.core.learner.STALE", stale)
+            learner = Learner(space)
+            learner.set_answers(answers[:count])
+            beliefs = learner.beliefs
+            assert beliefs.groups == anew.groups
+            assert beliefs.margins == pytest.approx(margins_of(beliefs.probabilities), abs=1e-6)
+            found.append(float(np.abs(beliefs.probabilities - anew.probabilities).mean()))
+    assert all(np.asarray(apart[20]) < apart[1])
 
 
 def test_a_same_places_its_sample_and_moves_its_neighbours() -> None:
