@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SUPPORT = 2
-"""A component founds a group once this many older groups (or all, if fewer) are known to be others."""
+"""A component founds a group once this many groups (or all that are older, if fewer) are known to be others."""
 ROUNDS = 3
 """Times that beliefs of answered samples are fed back to spreading; more change little."""
 HEARD = 2
@@ -108,7 +108,7 @@ class Beliefs:
 
 
 def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
-    """The components that may be groups, oldest first: those that enough of the older ones are kept apart from.
+    """The components that may be groups, oldest first: those that enough of the others are kept apart from.
 
     By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
     What a lead decides unites and parts the groups that people's answers found, and founds and ends no other.

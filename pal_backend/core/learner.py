@@ -86,9 +86,7 @@ class Learner:
             self._beliefs = believe(self._space, self._graph, self._known)
             if self._seams is None:
                 self._seams = seams(self._space, self._graph, self._beliefs, self._known)
-            found, chances = self._beliefs, self._beliefs.one
-            both = found.probabilities[found.answered, :-1].astype(np.float64)
-            self._calibration = fit_calibration(found.own[:, :-1] @ chances, both @ chances)
+            self._calibrate(self._beliefs)
         return self._beliefs
 
     @property
@@ -259,9 +257,15 @@ class Learner:
         else:
             if len(self._folded) - self._listened >= max(1, len(self._folded) // STALE):
                 beliefs, self._listened = heard(self._space, graph, beliefs), len(self._folded)
+                self._calibrate(beliefs)
             self._graph, self._beliefs, self._current = graph, beliefs, None
         self._seams = standing
         return None
+
+    def _calibrate(self, beliefs: Beliefs) -> None:
+        """Fit the calibration of P(same) on the answered samples."""
+        both = beliefs.probabilities[beliefs.answered, :-1].astype(np.float64)
+        self._calibration = fit_calibration(beliefs.own[:, :-1] @ beliefs.one, both @ beliefs.one)
 
     def _state(self, open_questions: Sequence[Question]) -> State:
         if self._current is None:
