@@ -65,10 +65,11 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     return now
 
 
-def ended(after: Known) -> bool:
-    """Whether a group of before is none any more in the graph."""
+def ended(before: Beliefs, after: Known) -> bool:
+    """Whether a group of before is none any more in the graph, or was parted: several of its samples are in no group."""
     graph, beliefs = after
-    return any(graph.component.get(root) != root for root in beliefs.groups)
+    left = np.count_nonzero((before.placed >= 0) & (beliefs.placed < 0))
+    return left > 1 or any(graph.component.get(root) != root for root in beliefs.groups)
 
 
 def founded_by(space: Space, before: Known, after: Known, answer: Answer) -> bool:

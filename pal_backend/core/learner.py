@@ -248,7 +248,7 @@ class Learner:
         self._folded = [*self._folded, answer]
         graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, before, answer, weight)
-        if ended((graph, beliefs)):
+        if ended(before, (graph, beliefs)):
             return self._refit(self._folded, graph)
         standing = unsettled(self._space, self.seams, answer)
         self._founded |= founded_by(self._space, (self._graph, before), (graph, beliefs), answer)

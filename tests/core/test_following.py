@@ -138,13 +138,14 @@ def test_a_contradiction_takes_others_out_of_their_group() -> None:
     assert before.placed[6] == before.placed[0] and not graph.joined(IDS[0], IDS[6])
     assert after.placed[6] == after.placed[5] == -1
     assert after.placed[0] == before.placed[0]
+    assert ended(before, (graph, after))  # two have left at once, perhaps another group
 
 
 def noticed(answer: Answer, answers: Sequence[Answer]) -> bool:
     """Whether one more answer changes which groups there are."""
     graph, before, after = followed(answer, answers)
     known = SimilarityGraph.of(answers), before
-    return ended((graph, after)) or founded_by(SPACE, known, (graph, after), answer)
+    return ended(before, (graph, after)) or founded_by(SPACE, known, (graph, after), answer)
 
 
 def test_founding_and_ending_a_group_are_noticed() -> None:
@@ -157,7 +158,7 @@ def test_founding_and_ending_a_group_are_noticed() -> None:
     assert not noticed(likely, [*KNOWN, said(71, IDS[80], IDS[9], "different")])
     same = [said(95 + n, IDS[n], IDS[40], "same") for n in (1, 2, 3)]
     graph, before = SimilarityGraph.of([*KNOWN, *same]), worked_out(SPACE, KNOWN)[1]
-    assert graph.joined(IDS[0], IDS[40]) and ended((graph, before))
+    assert graph.joined(IDS[0], IDS[40]) and ended(before, (graph, before))
 
 
 def test_a_single_sample_is_looked_at_once() -> None:

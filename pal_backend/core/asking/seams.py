@@ -20,7 +20,7 @@ from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
-from pal_backend.core.vocabulary import Answer
+from pal_backend.core.vocabulary import Answer, Verdict
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,7 +90,9 @@ def _staked(beliefs: Beliefs, known: Answered, answered: Ints, found: Sequence[_
 
 
 def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]:
-    """Those of the seams that the answer tells nothing about."""
+    """Those of the seams that the answer tells nothing about: all, where somebody was unsure."""
+    if answer.verdict is Verdict.UNSURE:
+        return list(known)
     a, b = (space.index.get(sample, -1) for sample in answer.pair)
     across = ((a, b), (b, a))
     return [seam for seam in known if not any(one in seam.small and other in seam.large for one, other in across)]

@@ -15,13 +15,13 @@ from tests.core.worlds import clusters, said
 
 SPACE, LABELS = clusters(groups=3, each=60, spread=0.2)
 IDS = SPACE.sample_ids
-EACH = 12
+EACH = 14
 TREES = [
     said(100 * group + n, IDS[60 * group + (n - 1) // 2], IDS[60 * group + n], "same")
     for group in range(3)
     for n in range(1, EACH)
 ]
-"""Twelve members of each cluster, joined in a tree."""
+"""Fourteen members of each cluster, joined in a tree."""
 APART = [said(301, IDS[0], IDS[120], "different"), said(302, IDS[60], IDS[120], "different")]
 """The third group is told apart from the two others."""
 WRONG = said(310, IDS[4], IDS[66], "same")
@@ -63,6 +63,7 @@ def test_an_answer_across_settles_its_seam_only() -> None:
     for a, b, tells in ((0, 61, True), (61, 5, True), (0, 5, False), (0, 120, False), (0, 30, False)):
         assert any(seam is top for seam in unsettled(SPACE, found, said(1, IDS[a], IDS[b], "same"))) is not tells
     assert unsettled(SPACE, found, said(1, IDS[0], "nowhere", "same")) == found
+    assert unsettled(SPACE, found, said(1, IDS[0], IDS[61], "unsure")) == found
 
 
 def test_the_learner_finds_and_undoes_the_seam() -> None:
