@@ -28,7 +28,6 @@ from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Que
 
 PATIENCE = 10
 """A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
-
 STALE = 20
 """The second opinion is asked anew when a twentieth of all answers came since it was last."""
 
@@ -220,7 +219,7 @@ class Learner:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
 
         Everything is worked out anew at fixed numbers of answers. In between each answer changes its surroundings only,
-        under the error rates of that time. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
+        under the error rates of that time, and now and then the second opinion is asked anew. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
         such number. A lead's decision, which may change much at once, makes a full fit too.
         """
         ordered = self._ordered
@@ -255,7 +254,7 @@ class Learner:
         if self._founded and len(self._folded) - self._fitted >= len(self._folded) // PATIENCE:
             self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
         else:
-            if len(self._folded) - self._listened >= max(1, len(self._folded) // STALE):
+            if len(self._folded) - self._listened >= len(self._folded) // STALE:
                 beliefs, self._listened = heard(self._space, graph, beliefs), len(self._folded)
                 self._calibrate(beliefs)
             self._graph, self._beliefs, self._current = graph, beliefs, None
