@@ -57,11 +57,8 @@ def no_typical(sample_ids: Sequence[str], features: Floats, *, difficulty: Float
 
 
 def blunt_graph(sample_ids: Sequence[str], features: Floats, *, difficulty: Floats | None = None) -> Space:
-    """The weights as self-tuning has them, exp(-d^2 / (s_i s_j)) instead of their squares."""
-    space = build_space(sample_ids, features, difficulty=difficulty)
-    graph = space.graph.copy()
-    graph.data = np.sqrt(graph.data)
-    return replace(space, graph=graph)
+    """The weights as self-tuning has them, exp(-d^2 / (s_i s_j)), in whatever pool."""
+    return build_space(sample_ids, features, difficulty=difficulty, contrast=1.0)
 
 
 def _as(kind: type[Space], space: Space) -> Space:
@@ -69,8 +66,8 @@ def _as(kind: type[Space], space: Space) -> Space:
 
 
 def no_influence(state: State, rng: np.random.Generator) -> Candidates:
-    """Doubt times density: what a sample tells about others does not count."""
-    plain = replace(state.beliefs, influence=state.space.densities.astype(np.float64))
+    """Doubt alone: what a sample tells about others does not count."""
+    plain = replace(state.beliefs, influence=np.ones(len(state.doubts)))
     return gain(replace(state, doubts=doubt(state.space, plain)), rng)
 
 

@@ -212,7 +212,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         dials=dials,
         precision=q,
         margins=margins,
-        influence=influence(walk, space.densities, answered, margins),
+        influence=influence(walk, answered, margins),
         said=said,
         ties=ties,
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),

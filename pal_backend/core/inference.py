@@ -239,24 +239,22 @@ def spread(walk: Walk, rows: Ints, q: Floats, targets: Floats) -> Float:
     return walk.solve(b)
 
 
-def influence(walk: Walk, density: Float, answered: Ints, margins: Floats) -> Floats:
-    """``I_c = sum_j h_jc^2`` over unanswered j (:meth:`Walk.chances`), float64 (N,), in units of an ordinary sample: what is
-    near c and not explained by others already. It is followed for the samples most in doubt only; the rest have their
-    density.
+def influence(walk: Walk, answered: Ints, margins: Floats) -> Floats:
+    """``I_c = sum_j h_jc^2`` over unanswered j (:meth:`Walk.chances`), c itself among them, float64 (N,), in units of an
+    ordinary sample: what is near c and not explained by others already. It is followed for the samples most in doubt
+    only; the rest count as ordinary.
 
     Args:
-        density: float32 (N,), 1 for an ordinary sample.
         answered: int64 (L,), where walks end.
         margins: float64 (N,), 0 for a sample in full doubt, 1 for one in none.
     """
-    found = density.astype(np.float64)
-    stops = np.zeros(len(found), bool)
+    found = np.ones(walk.size)
+    stops = np.zeros(walk.size, bool)
     stops[answered] = True
-    worth = (1.0 - margins) * found
-    rows = np.sort(np.argpartition(-worth, FOLLOWED)[:FOLLOWED]) if len(worth) > FOLLOWED else np.arange(len(worth))
+    most = min(FOLLOWED, walk.size)
+    rows = np.sort(np.argpartition(margins, most - 1)[:most])
     chances = walk.chances(rows, stops)
     chances.data **= 2
     told = np.asarray(chances.sum(axis=1), np.float64)
-    ordinary = float(np.median(told / np.maximum(found[rows], 1e-9)))
-    found[rows] = told / max(ordinary, 1e-9)
+    found[rows] = told / max(float(np.median(told)), 1e-9)
     return found

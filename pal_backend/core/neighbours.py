@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.optimize import brentq
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
@@ -22,6 +23,10 @@ MEDOIDS = 40
 """Typical samples to begin with; with many fewer, a small class is found late or never."""
 SCALE_NEIGHBOUR = 7
 """The distance to this neighbour is a sample's own scale (Zelnik-Manor and Perona 2004, "Self-tuning spectral clustering")."""
+FELT = 5.0
+"""Neighbours that a sample is to feel on average, however many edges it has."""
+CONTRASTS = (0.5, 8.0)
+"""Lowest and highest contrast of the weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,21 +118,45 @@ def nearest(x: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArra
     return np.asarray(distances, np.float32), np.asarray(found, np.int64)
 
 
+def contrast_of(apart: NDArray[np.float64]) -> float:
+    """c for which ``w = exp(-c r)`` makes a sample feel :data:`FELT` of its neighbours.
+
+    Felt are ``(sum w)^2 / sum w^2``, the mean over samples counts. In features of many dimensions all neighbours are about
+    equally far: under one c for all pools, weights there are nearly those of an unweighted graph.
+
+    Args:
+        apart: float64 (N, k), r of each sample's neighbours.
+    """
+    nearer = apart - apart.min(axis=1, keepdims=True)  # ratios of weights: none of a row's may all vanish
+
+    def excess(c: float) -> float:
+        w = np.exp(-c * nearer)
+        return float((w.sum(axis=1) ** 2 / (w * w).sum(axis=1)).mean()) - FELT
+
+    low, high = CONTRASTS
+    if excess(low) <= 0.0 or excess(high) >= 0.0:
+        return low if excess(low) <= 0.0 else high
+    return round(brentq(excess, low, high, xtol=1e-4), 3)  # whatever the order of the rows
+
+
 def build_space(
     sample_ids: Sequence[SampleId],
     features: NDArray[np.floating],
-    k: int = 10,
+    k: int = 8,
     difficulty: NDArray[np.floating] | None = None,
+    contrast: float | None = None,
 ) -> Space:
-    """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the larger weight.
+    """Exact k nearest neighbours (Euclidean, in blocks) with self-tuning weights, made symmetric by the mean of the
+    two directions, so that neighbours of each other count twice.
 
-    ``w_ij = exp(-2 d_ij^2 / (s_i s_j))``, ``s_i`` = distance to the 7th neighbour.
+    ``w_ij = exp(-c r_ij)``, ``r_ij = d_ij^2 / (s_i s_j)``, ``s_i`` = distance to the 7th neighbour, c the contrast.
 
     Args:
         sample_ids: N ids, all different.
         features: (N, D), finite.
         k: neighbours a sample; fewer where N is small.
         difficulty: (N,), finite, loss of each sample in a pretext task, if there was one.
+        contrast: c, positive; the pool's :func:`contrast_of` if left out.
 
     Raises:
         ValueError: ids, features and difficulty do not fit together, or are not finite.
@@ -145,13 +174,18 @@ def build_space(
     n, k = len(x), min(k, len(x) - 1)
     if k < 1:
         return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32), loss)
-    distances, found = nearest(x, k)
-    scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12)
-    weights = np.exp(-2.0 * distances**2 / (scale[:, None] * scale[found]))
-    rows = np.repeat(np.arange(n), k)
+    return Space(tuple(sample_ids), x, _weighed(*nearest(x, k), contrast), loss)
+
+
+def _weighed(distances: NDArray[np.float32], found: NDArray[np.int64], contrast: float | None) -> sparse.csr_array:
+    """The graph whose rows have these neighbours (N, k) at these distances."""
+    n, k = found.shape
+    scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12).astype(np.float64)
+    apart = distances.astype(np.float64) ** 2 / (scale[:, None] * scale[found])
+    weights = np.exp(-(contrast or contrast_of(apart)) * apart)
     # a weight that rounds to nothing would cut the edge out of the sparse matrix
-    data = np.maximum(weights.reshape(-1), 1e-6).astype(np.float32)
-    one_way = sparse.csr_array((data, (rows, found.reshape(-1))), shape=(n, n))
-    graph = sparse.csr_array(one_way.maximum(one_way.T))
+    data = np.maximum(weights.reshape(-1), 2e-6).astype(np.float32)
+    one_way = sparse.csr_array((data, (np.repeat(np.arange(n), k), found.reshape(-1))), shape=(n, n))
+    graph = sparse.csr_array((one_way + one_way.T) / np.float32(2.0))
     graph.sort_indices()
-    return Space(tuple(sample_ids), x, graph, loss)
+    return graph

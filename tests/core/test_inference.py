@@ -62,7 +62,7 @@ def test_solve_matches_a_dense_solve(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = np.linalg.solve(SYSTEM, b)
     assert walk().solve(b) == pytest.approx(exact, abs=TOLERANCE * np.abs(exact).max())
     assert walk().solve(b)[:, 2].tolist() == [0.0] * 60
-    assert walk().reach == pytest.approx(GREEN.sum(axis=1), rel=1e-3)
+    assert walk().reach == pytest.approx(GREEN.sum(axis=1), rel=2e-3)
     monkeypatch.setattr(inference, "TOLERANCE", 1e-7)
     tight = walk().solve(b) - exact
     assert np.abs(tight).max() < 2e-5 * np.abs(b).max() * np.abs(GREEN).sum(axis=1).max()
@@ -163,5 +163,5 @@ def test_chances_match_a_dense_truncated_walk() -> None:
 def test_influence_is_the_sum_of_squared_chances() -> None:
     """Of all samples of so small a pool, in units of an ordinary one."""
     told = (stopped_walk(list(range(60)))[1] ** 2).sum(axis=0)
-    found = influence(walk(), np.ones(60, np.float32), np.asarray(ROWS), np.zeros(60))
+    found = influence(walk(), np.asarray(ROWS), np.zeros(60))
     assert found == pytest.approx(told / np.median(told), rel=1e-4)

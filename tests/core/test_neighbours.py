@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pal_backend.core.neighbours import build_space
+from pal_backend.core.neighbours import CONTRASTS, FELT, build_space, contrast_of
 from tests.core.worlds import clusters
 
 
@@ -20,6 +20,30 @@ def test_weights_are_self_tuning() -> None:
     x = rng.standard_normal((60, 3)).astype(np.float32)
     ids = [str(i) for i in range(60)]
     assert build_space(ids, x).graph.toarray() == pytest.approx(build_space(ids, 40 * x).graph.toarray(), abs=1e-4)
+
+
+@pytest.mark.parametrize("dimensions", [2, 5, 15])
+def test_a_sample_feels_as_many_neighbours_in_any_number_of_dimensions(dimensions: int) -> None:
+    """Distances to neighbours differ little where there are many dimensions; the contrast makes up for that."""
+    points = np.random.default_rng(0).standard_normal((400, dimensions))
+    squares = np.sort(((points[:, None] - points) ** 2).sum(axis=2), axis=1)[:, 1:11]
+    apart = squares / squares[:, 6:7]
+    w = np.exp(-contrast_of(apart) * apart)
+    assert (w.sum(axis=1) ** 2 / (w**2).sum(axis=1)).mean() == pytest.approx(FELT, abs=0.01)
+
+
+def test_contrast_has_bounds() -> None:
+    """Neighbours all equally far are all felt, whatever the contrast; two are never five."""
+    assert contrast_of(np.ones((20, 10))) == CONTRASTS[1]
+    assert contrast_of(np.asarray([[1.0, 2.0]] * 20)) == CONTRASTS[0]
+
+
+def test_neighbours_of_each_other_count_twice() -> None:
+    """The weight of an edge is the mean of both directions."""
+    graph = build_space(["a", "b", "c"], np.asarray([[0.0], [1.0], [3.0]]), k=1).graph.toarray()
+    c = CONTRASTS[0]  # of one neighbour nobody feels five
+    # scales are 1, 1 and 2; b is c's neighbour, but not c b's
+    assert graph[0, 1] == pytest.approx(np.exp(-c)) and graph[1, 2] == pytest.approx(np.exp(-2.0 * c) / 2.0)
 
 
 def test_identical_features_do_no_harm() -> None:

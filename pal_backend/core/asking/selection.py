@@ -11,7 +11,7 @@ from pal_backend.core.asking.state import Candidates
 from pal_backend.core.neighbours import Space
 
 NEAR = 0.9
-"""Share of a sample's score lost when its very nearest neighbour is in an open question."""
+"""Share of a sample's score lost when the one it is tied to most is in an open question; others lose less, as their ties are."""
 
 
 def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable[int] = ()) -> list[int]:
@@ -44,4 +44,5 @@ def select(candidates: Candidates, space: Space, count: int, open_rows: Iterable
 
 def _spend(keep: NDArray[np.float64], space: Space, row: int) -> None:
     keep[row] = 0.0
-    keep[space.neighbours(row)] *= 1.0 - NEAR * space.weights(row)
+    weights = space.weights(row)
+    keep[space.neighbours(row)] *= 1.0 - NEAR * weights / weights.max(initial=1e-12)
