@@ -39,12 +39,14 @@ class Space:
         graph: float32 csr (N, N), symmetric, weights in (0, 1], no diagonal.
         difficulty: float32 (N,), the loss of each sample in the pretext task that the model version was trained on,
             finite, larger is harder; None where there was none.
+        contrast: c of the weights ``exp(-c r)``, positive.
     """
 
     sample_ids: tuple[SampleId, ...]
     features: NDArray[np.float32]
     graph: sparse.csr_array
     difficulty: NDArray[np.float32] | None = None
+    contrast: float = 2.0
 
     @cached_property
     def index(self) -> dict[SampleId, int]:
@@ -174,15 +176,16 @@ def build_space(
     n, k = len(x), min(k, len(x) - 1)
     if k < 1:
         return Space(tuple(sample_ids), x, sparse.csr_array((n, n), dtype=np.float32), loss)
-    return Space(tuple(sample_ids), x, _weighed(*nearest(x, k), contrast), loss)
-
-
-def _weighed(distances: NDArray[np.float32], found: NDArray[np.int64], contrast: float | None) -> sparse.csr_array:
-    """The graph whose rows have these neighbours (N, k) at these distances."""
-    n, k = found.shape
+    distances, found = nearest(x, k)
     scale = np.maximum(distances[:, min(SCALE_NEIGHBOUR, k) - 1], 1e-12).astype(np.float64)
     apart = distances.astype(np.float64) ** 2 / (scale[:, None] * scale[found])
-    weights = np.exp(-(contrast or contrast_of(apart)) * apart)
+    c = contrast or contrast_of(apart)
+    return Space(tuple(sample_ids), x, _joined(np.exp(-c * apart), found), loss, c)
+
+
+def _joined(weights: NDArray[np.float64], found: NDArray[np.int64]) -> sparse.csr_array:
+    """The graph in which samples have these neighbours (N, k) with these weights."""
+    n, k = found.shape
     # a weight that rounds to nothing would cut the edge out of the sparse matrix
     data = np.maximum(weights.reshape(-1), 2e-6).astype(np.float32)
     one_way = sparse.csr_array((data, (np.repeat(np.arange(n), k), found.reshape(-1))), shape=(n, n))

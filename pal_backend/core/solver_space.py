@@ -71,7 +71,7 @@ def solver_space(
 ) -> SolverSpace:
     """As :func:`~.neighbours.build_space`, with the solver's opinion."""
     space = build_space(sample_ids, features, difficulty=difficulty)
-    return SolverSpace(space.sample_ids, space.features, space.graph, space.difficulty)
+    return SolverSpace(space.sample_ids, space.features, space.graph, space.difficulty, space.contrast)
 
 
 def space_with(opinion: Opinion) -> MakeSpace:

@@ -25,6 +25,8 @@ PRECISION_BELIEF = (4.0, 1.0)
 """Beta prior on the share of neighbours that are the same, before anybody was asked."""
 NEIGHBOURS = 10
 """Strongest edges kept of each sample."""
+CONTRAST = 2.0
+"""c of prior edges' weights exp(-c r), in whatever space (:mod:`pal_backend.core.neighbours`)."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def build_training_graph(
         prior_weight=recipe.prior,
         view=recipe.view,
     )
-    return bare.with_prior(strongest(space.graph, NEIGHBOURS) if prior is None else prior)
+    return bare.with_prior(prior_edges(space) if prior is None else prior)
 
 
 def measured_precision(graph: sparse.csr_array, pairs: Ints, weights: NDArray[np.floating]) -> float:
@@ -208,6 +210,15 @@ def measured_precision(graph: sparse.csr_array, pairs: Ints, weights: NDArray[np
     same += float((weights[near] > 0).sum())
     different += float((weights[near] < 0).sum())
     return same / (same + different)
+
+
+def prior_edges(space: Space) -> sparse.csr_array:
+    """The strongest edges of each sample in a space, at the :data:`CONTRAST` of training: what sets them apart for spreading
+    would make nearly all of them too weak to pull.
+    """
+    edges = strongest(space.graph, NEIGHBOURS)
+    edges.data **= np.float32(CONTRAST / space.contrast)
+    return edges
 
 
 def strongest(graph: sparse.csr_array, count: int) -> sparse.csr_array:

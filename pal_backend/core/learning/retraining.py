@@ -13,7 +13,7 @@ from scipy import sparse
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learner import Learner
 from pal_backend.core.learning.backbones import MakeBackbone, Tuning
-from pal_backend.core.learning.graph import NEIGHBOURS, TrainingGraph, build_training_graph, strongest
+from pal_backend.core.learning.graph import TrainingGraph, build_training_graph, prior_edges
 from pal_backend.core.learning.judging import Judgement, for_training
 from pal_backend.core.learning.loop import Positives
 from pal_backend.core.learning.positives import positives
@@ -146,7 +146,7 @@ def believed(prior: sparse.csr_array, learner: Learner) -> sparse.csr_array:
 def _prior(rule: NeighbourRule, material: Material, space: Space, settings: TrainingSettings) -> sparse.csr_array:
     """Prior neighbours by the rule; where it says nothing more than "the version in use", that space's own edges."""
     if replace(rule, refresh=0) == NeighbourRule():
-        return strongest(space.graph, NEIGHBOURS)
+        return prior_edges(space)
     if rule.space == "backbone" and material.seen.ndim == 2:  # features made elsewhere are those of their backbone
         return positives(material.seen.astype(np.float32), rule)
     return prior_neighbours(

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from pal_backend.core.graph import SimilarityGraph
-from pal_backend.core.learning.graph import build_training_graph, measured_precision, strongest
+from pal_backend.core.learning.graph import build_training_graph, measured_precision, prior_edges, strongest
 from pal_backend.core.neighbours import build_space
 from pal_backend.core.recipes import DEFAULT
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Verdict
@@ -66,7 +66,7 @@ def test_the_prior_is_symmetric_without_self_and_weighs_its_measured_precision()
     prior = build_training_graph(SPACE, []).prior
     assert abs(prior - prior.T).max() == 0
     assert prior.diagonal().max() == 0
-    assert prior.max() == pytest.approx(DEFAULT.prior * 0.8 * SPACE.graph.max(), rel=1e-5)
+    assert prior.max() == pytest.approx(DEFAULT.prior * 0.8 * prior_edges(SPACE).max(), rel=1e-5)
     pair = next(zip(*SPACE.graph.nonzero(), strict=True))
     doubtful = build_training_graph(SPACE, said((int(pair[0]), int(pair[1]), Verdict.DIFFERENT))).prior
     assert doubtful.max() < prior.max()
@@ -90,6 +90,14 @@ def test_only_the_strongest_neighbours_are_kept() -> None:
         mine, all_mine = kept[[row]].toarray().ravel(), SPACE.graph[[row]].toarray().ravel()
         assert set(np.argsort(-all_mine)[:2].tolist()) <= set(np.flatnonzero(mine).tolist())
     assert kept.nnz < SPACE.graph.nnz
+
+
+def test_prior_edges_weigh_alike_in_spaces_of_any_contrast() -> None:
+    """exp(-2 r) between neighbours of each other; where only one is the other's, half of it or a little more."""
+    sharp, plain = (prior_edges(build_space(IDS, SPACE.features, contrast=c)).toarray() for c in (4.0, 2.0))
+    edges = (sharp > 0.0) & (plain > 0.0)
+    assert edges.sum() > 0.9 * (plain > 0.0).sum()
+    assert set(np.round(sharp[edges] / plain[edges], 2)) == {1.0, round(2.0**0.5, 2)}
 
 
 def test_what_is_said_of_a_pair_stands_in_the_place_of_the_prior() -> None:

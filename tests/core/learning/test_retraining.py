@@ -10,7 +10,7 @@ import pytest
 
 from pal_backend.core.learner import Learner
 from pal_backend.core.learning.backbones import Tuning, small
-from pal_backend.core.learning.graph import NEIGHBOURS, build_training_graph, strongest
+from pal_backend.core.learning.graph import build_training_graph, prior_edges
 from pal_backend.core.learning.judging import for_training, judge
 from pal_backend.core.learning.pixels import pca_features
 from pal_backend.core.learning.retraining import Material, believed, finite, metrics_of, retrain
@@ -31,7 +31,7 @@ def test_it_is_the_training_on_the_answers_not_held_out() -> None:
     known = for_training(answers)
     learner = Learner(SPACE)
     learner.set_answers(known)
-    prior = believed(strongest(SPACE.graph, NEIGHBOURS), learner)
+    prior = believed(prior_edges(SPACE), learner)
     graph = build_training_graph(SPACE, known, prior=prior, recipe=ONE.recipe)
     expected = train(IMAGES, graph, ONE)
     np.testing.assert_array_equal(retrain(MATERIAL, SPACE, answers, ONE).features, expected.features)
@@ -40,7 +40,7 @@ def test_it_is_the_training_on_the_answers_not_held_out() -> None:
 def test_beliefs_weigh_the_neighbours() -> None:
     """By hand: each weight times P(same) over its mean, at most as it was; symmetric; none is lost."""
     learner = Learner(SPACE)
-    plain = strongest(SPACE.graph, NEIGHBOURS)
+    plain = prior_edges(SPACE)
     assert believed(plain, learner) is plain
     learner.set_answers(true_answers(40))
     found = believed(plain, learner)
@@ -57,7 +57,7 @@ def test_neighbours_of_other_groups_hardly_count() -> None:
     """With true answers an edge between kinds keeps a smaller share of its weight than one within a kind."""
     learner = Learner(SPACE)
     learner.set_answers(true_answers(60))
-    plain = strongest(SPACE.graph, NEIGHBOURS)
+    plain = prior_edges(SPACE)
     kept = believed(plain, learner).toarray()[plain.nonzero()] / plain.toarray()[plain.nonzero()]
     within = KINDS[plain.nonzero()[0]] == KINDS[plain.nonzero()[1]]
     assert kept[~within].mean() < 0.7 * kept[within].mean()
