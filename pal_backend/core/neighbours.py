@@ -138,7 +138,7 @@ def contrast_of(apart: NDArray[np.float64]) -> float:
     low, high = CONTRASTS
     if excess(low) <= 0.0 or excess(high) >= 0.0:
         return low if excess(low) <= 0.0 else high
-    return round(brentq(excess, low, high, xtol=1e-4), 3)  # whatever the order of the rows
+    return round(float(brentq(excess, low, high, xtol=1e-4)), 3)  # whatever the order of the rows
 
 
 def build_space(
