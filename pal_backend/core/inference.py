@@ -42,7 +42,7 @@ LOOK = 1000
 """Rows at which the whole pool is looked at, where about is enough."""
 FOLLOWED = 120
 """Samples whose influence is worked out."""
-STEPS = 2
+STEPS = 3
 """Steps of a walk that are followed where only the surroundings matter."""
 
 

@@ -26,10 +26,10 @@ from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
-PATIENCE = 7
-"""A group that an answer founded is taken up when a seventh of all answers came since everything was last worked out."""
-STALE = 12
-"""The second opinion is asked anew when a twelfth of all answers came since it was last."""
+PATIENCE = 10
+"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
+STALE = 20
+"""The second opinion is asked anew when a twentieth of all answers came since it was last."""
 
 
 class Learner:
@@ -219,9 +219,8 @@ class Learner:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
 
         Everything is worked out anew at fixed numbers of answers. In between each answer changes its surroundings only,
-        under the error rates of that time, and now and then the second opinion is asked anew. So the outcome is a function
-        of the ordered set; what comes late or is withdrawn starts again from the last such number. A lead's decision, which
-        may change much at once, makes a full fit too.
+        under the error rates of that time, and now and then the second opinion is asked anew. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
+        such number. A lead's decision, which may change much at once, makes a full fit too.
         """
         ordered = self._ordered
         base = checkpoint(len(ordered))
@@ -274,9 +273,9 @@ class Learner:
 
 
 def checkpoint(answers: int) -> int:
-    """The last number of answers, up to this one, at which everything is worked out anew: each a third of itself apart."""
+    """The last number of answers, up to this one, at which everything is worked out anew: each a quarter of itself apart."""
     at = 0
-    while (following := at + max(1, at // 3)) <= answers:
+    while (following := at + max(1, at // 4)) <= answers:
         at = following
     return at
 

@@ -16,11 +16,11 @@ from tests.core.test_learner import LABELS, SPACE, fresh, same_state
 from tests.core.worlds import clusters, truthful
 
 
-def test_checkpoints_are_a_third_of_themselves_apart() -> None:
+def test_checkpoints_are_a_quarter_of_themselves_apart() -> None:
     """Every answer at first, then ever rarer; the last one up to a number, and it never lies further back."""
-    assert [checkpoint(n) for n in range(7)] == list(range(7))
-    assert [n for n in range(6, 33) if checkpoint(n) == n] == [6, 8, 10, 13, 17, 22, 29]
-    assert all(0 <= n - checkpoint(n) <= max(0, n // 3) for n in range(3000))
+    assert [checkpoint(n) for n in range(9)] == list(range(9))
+    assert [n for n in range(8, 33) if checkpoint(n) == n] == [8, 10, 12, 15, 18, 22, 27]
+    assert all(0 <= n - checkpoint(n) <= max(0, n // 4) for n in range(3000))
     assert all(checkpoint(checkpoint(n)) == checkpoint(n) for n in range(3000))
 
 

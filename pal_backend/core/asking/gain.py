@@ -15,9 +15,9 @@ from pal_backend.core.asking.scores import SETTLED, Floats, Ints
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.vocabulary import QuestionKind
 
-SHORTLIST = 40
+SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
-MERGES = 8
+MERGES = 16
 """Pairs of groups looked at, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""

@@ -83,12 +83,13 @@ def test_who_belongs_to_no_group_so_far_comes_first() -> None:
     assert LABELS[found.right[at]] != LABELS[0] and found.scores[at] == same_anchor.max()
 
 
-def test_a_sample_alone_is_no_anchor_before_all_groups_rejected_it() -> None:
-    """While one may still be its own, it is asked about; a companion makes its round the first."""
+def test_a_sample_alone_is_no_anchor_before_it_has_a_companion() -> None:
+    """Whoever all groups rejected is asked about and no group as yet; its rounds begin with the first "same"."""
     twice = [*KNOWN, said(50, IDS[0], IDS[30], "different"), said(51, IDS[40], IDS[30], "different")]
     found = drawn(after(twice))
     assert 30 not in found.right and LABELS[found.right[found.left == 30]].tolist() == [2]
     alone = [*twice, said(52, IDS[80], IDS[30], "different")]
+    assert 30 not in drawn(after(alone)).right
     found = drawn(after([*alone, said(53, IDS[31], IDS[30], "same")]))
     assert found.right[found.scores.argmax()] in {30, 31}
 

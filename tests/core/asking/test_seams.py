@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from pal_backend.core.asking.seams import Seam, belonging, seams, unsettled
 from pal_backend.core.asking.state import State
@@ -67,9 +66,8 @@ def test_an_answer_across_settles_its_seam_only() -> None:
     assert unsettled(SPACE, found, said(1, IDS[0], IDS[61], "unsure")) == found
 
 
-def test_the_learner_finds_and_undoes_the_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learner_finds_and_undoes_the_seam() -> None:
     """It asks about two samples across the wrong "same"; one "different" separates the groups, "same" settles the seam."""
-    monkeypatch.setattr("pal_backend.core.learner.PATIENCE", 1000)  # what is founded last is a group at once
     learner = Learner(SPACE)
     learner.set_answers([*TREES, *APART, WRONG])
     assert len(learner.beliefs.groups) == 2
