@@ -219,8 +219,9 @@ class Learner:
         """Bring graph and beliefs up to the answers held, in the order in which people gave them.
 
         Everything is worked out anew at fixed numbers of answers. In between each answer changes its surroundings only,
-        under the error rates of that time, and now and then the second opinion is asked anew. So the outcome is a function of the ordered set; what comes late or is withdrawn starts again from the last
-        such number. A lead's decision, which may change much at once, makes a full fit too.
+        under the error rates of that time, and now and then the second opinion is asked anew. So the outcome is a function
+        of the ordered set; what comes late or is withdrawn starts again from the last such number. A lead's decision, which
+        may change much at once, makes a full fit too.
         """
         ordered = self._ordered
         base = checkpoint(len(ordered))
