@@ -22,7 +22,7 @@ class Placed:
     name: str
     probability: float
     near: float = 0.0
-    """Weight of its edge to the sample that is shown, 0..1."""
+    """Share of the ties of the sample that is shown which leads to it, 0..1."""
 
 
 @dataclass(frozen=True)

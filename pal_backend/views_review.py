@@ -144,9 +144,11 @@ class _Scene:
         return Placed(sample, group, self.names.get(group, ""), float(self.grouping.probability[row]), near)
 
     def neighbours(self, row: int) -> list[tuple[int, float]]:
+        """Rows of its neighbours, the nearest first, and the share of its ties that leads to each."""
         revision = self.views.stores.revisions(self.project.name).current()
         found = [] if revision is None else self.reasons.neighbours(revision.version, row)
-        return [(other, weight) for other, weight in found if other < len(self.grouping.sample_ids)]
+        total = sum(weight for _, weight in found) or 1.0
+        return [(other, weight / total) for other, weight in found if other < len(self.grouping.sample_ids)]
 
     def others(self, row: int) -> list[tuple[SampleId, str, float]]:
         """The likeliest groups but its own."""
