@@ -189,6 +189,6 @@ def _joined(weights: NDArray[np.float64], found: NDArray[np.int64]) -> sparse.cs
     # a weight that rounds to nothing would cut the edge out of the sparse matrix
     data = np.maximum(weights.reshape(-1), 2e-6).astype(np.float32)
     one_way = sparse.csr_array((data, (np.repeat(np.arange(n), k), found.reshape(-1))), shape=(n, n))
-    graph = sparse.csr_array((one_way + one_way.T) / np.float32(2.0))
+    graph = sparse.csr_array((one_way + one_way.T) * np.float32(0.5))
     graph.sort_indices()
     return graph

@@ -9,6 +9,7 @@ def test_neighbours_are_exact_and_exclude_the_sample() -> None:
     """On a line each sample's strongest edges are to its neighbours, and never to itself."""
     space = build_space([str(i) for i in range(10)], np.arange(10, dtype=np.float32)[:, None], k=2)
     dense = space.graph.toarray()
+    assert dense.dtype == np.float32
     assert not dense.diagonal().any()
     assert set(space.neighbours(5).tolist()) == {4, 6}
     assert dense == pytest.approx(dense.T)

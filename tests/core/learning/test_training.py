@@ -31,7 +31,7 @@ def test_features_of_all_images_come_out_scaled(trained: Trained) -> None:
     assert (trained.features.shape, trained.features.dtype) == ((48, 128), np.float32)
     np.testing.assert_allclose(trained.features.mean(axis=0), 0.0, atol=1e-4)
     alive = trained.features.std(axis=0) > 0.5
-    np.testing.assert_allclose(trained.features.std(axis=0)[alive], 1.0, atol=1e-2)
+    np.testing.assert_allclose(trained.features.std(axis=0)[alive], 1.0, atol=5e-2)
     assert alive.mean() > 0.5
 
 
