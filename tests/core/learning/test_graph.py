@@ -64,6 +64,7 @@ def test_the_order_of_answers_does_not_matter() -> None:
 def test_the_prior_is_symmetric_without_self_and_weighs_its_measured_precision() -> None:
     """No sample is its own neighbour, and "different" answers on neighbours lower every prior edge."""
     prior = build_training_graph(SPACE, []).prior
+    assert prior.dtype == np.float32
     assert abs(prior - prior.T).max() == 0
     assert prior.diagonal().max() == 0
     assert prior.max() == pytest.approx(DEFAULT.prior * 0.8 * prior_edges(SPACE).max(), rel=1e-5)
@@ -97,7 +98,9 @@ def test_prior_edges_weigh_alike_in_spaces_of_any_contrast() -> None:
     sharp, plain = (prior_edges(build_space(IDS, SPACE.features, contrast=c)).toarray() for c in (4.0, 2.0))
     edges = (sharp > 0.0) & (plain > 0.0)
     assert edges.sum() > 0.9 * (plain > 0.0).sum()
-    assert set(np.round(sharp[edges] / plain[edges], 2)) == {1.0, round(2.0**0.5, 2)}
+    ratio = sharp[edges] / plain[edges]
+    alike, half = (np.abs(ratio - expected) < 1e-3 for expected in (1.0, 2.0**0.5))
+    assert (alike | half).all() and alike.any() and half.any()
 
 
 def test_what_is_said_of_a_pair_stands_in_the_place_of_the_prior() -> None:
