@@ -136,8 +136,10 @@ def contrast_of(apart: NDArray[np.float64]) -> float:
         return float((w.sum(axis=1) ** 2 / (w * w).sum(axis=1)).mean()) - FELT
 
     low, high = CONTRASTS
-    if excess(low) <= 0.0 or excess(high) >= 0.0:
-        return low if excess(low) <= 0.0 else high
+    if excess(low) <= 0.0:
+        return low
+    if excess(high) >= 0.0:
+        return high
     return round(float(brentq(excess, low, high, xtol=1e-4)), 3)  # whatever the order of the rows
 
 
