@@ -63,6 +63,8 @@ def test_solve_matches_a_dense_solve(monkeypatch: pytest.MonkeyPatch) -> None:
     assert walk().solve(b) == pytest.approx(exact, abs=TOLERANCE * np.abs(exact).max())
     assert walk().solve(b)[:, 2].tolist() == [0.0] * 60
     assert walk().reach == pytest.approx(GREEN.sum(axis=1), rel=2e-3)
+    d, reach = WEIGHTS.sum(axis=1), GREEN.sum(axis=1)
+    assert d @ (walk().reach - reach) ** 2 <= TOLERANCE**2 * (d @ reach**2)
     monkeypatch.setattr(inference, "TOLERANCE", 1e-7)
     tight = walk().solve(b) - exact
     assert np.abs(tight).max() < 2e-5 * np.abs(b).max() * np.abs(GREEN).sum(axis=1).max()
