@@ -33,6 +33,8 @@ from tests.e2e.stack import Stack
 from tests.label_studio_server import LabelStudioServer
 from tests.web_side import png, sample_id
 
+pytestmark = pytest.mark.e2e
+
 SHOWS = '<View><Image name="one" value="$picture"/><Choices name="c" toName="one"><Choice value="a"/></Choices></View>'
 READS = '<View><Text name="one" value="$said"/><Choices name="c" toName="one"><Choice value="a"/></Choices></View>'
 
