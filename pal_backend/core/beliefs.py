@@ -1,9 +1,8 @@
-"""Groups founded by the answers, and what is believed of every sample. A function of space and graph alone."""
+"""What is believed of every sample, given the groups that answers found. A function of space and graph alone."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core import merging
 from pal_backend.core.annotators import log_odds
+from pal_backend.core.founding import founded, spoken_for
 from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, influence, without_itself
 from pal_backend.core.merging import Edges
@@ -35,8 +35,6 @@ Float = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SUPPORT = 2
-"""A component founds a group once this many groups (or all that are older, if fewer) are known to be others."""
 ROUNDS = 3
 """Times that beliefs of answered samples are fed back to spreading; more change little."""
 HEARD = 2
@@ -107,42 +105,6 @@ class Beliefs:
         return _probabilities(self.field[rows], self.opinion[rows], self.dials)
 
 
-def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
-    """The components that may be groups, oldest first: those that enough of the others are kept apart from.
-
-    By answers alone. A group founded too early costs one "same" later: the two are joined, and the older one's name stays.
-    What a lead decides unites and parts the groups that people's answers found, and founds and ends no other.
-    """
-    if graph.people is not None:
-        found = (graph.people.members[root] for root in founded(graph.people))
-        mostly = (Counter(map(graph.component.__getitem__, members)).most_common(1)[0][0] for members in found)
-        kept = graph.parted.union(mostly)
-        return tuple(root for root in graph.members if root in kept)
-    apart: dict[Root, set[Root]] = defaultdict(set)
-    for a, b in graph.cannot:
-        apart[a].add(b)
-        apart[b].add(a)
-    order = list(graph.members)
-    # The first two bear all others. One that an answer has set alone again could bear none, and is then looked at last.
-    tries = [order, *([*order[:n], *order[n + 1 :], order[n]] for n in range(min(SUPPORT, len(order))))]
-    most = max((_founded_in(order, apart) for order in tries), key=len)
-    return tuple(root for root in order if root in most)
-
-
-def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[Root]:
-    """Those that are kept apart from enough of the ones found before them, then those kept apart from enough of all found:
-    a founder that an older sample joins takes that one's place in the order, and would lose the support of those between.
-    """
-    groups: set[Root] = set()
-    found = -1
-    while found < len(groups):
-        found = len(groups)
-        for root in order:
-            if root not in groups and len(apart[root] & groups) >= min(SUPPORT, len(groups)):
-                groups.add(root)
-    return groups
-
-
 def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     """Beliefs of all samples.
 
@@ -182,7 +144,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
             probabilities = whole(blend(walked, opinion, mix), dials.astray, none)
     probabilities[answered] = both
     groups, group, evidence = found.groups, found.group, found.evidence
-    spoken = _spoken_for(probabilities, answered, group)
+    spoken = spoken_for(probabilities, answered, group)
     if not spoken.all():
         # only itself is in it: "none of them" as yet
         groups = tuple(root for root, kept in zip(groups, spoken.tolist(), strict=True) if kept)
@@ -235,16 +197,6 @@ def heard(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> Beliefs:
         margins=margins_of(probabilities),
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
     )
-
-
-def _spoken_for(probabilities: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
-    """Groups that have several samples, or one and are believed of another more than any other group, bool (K,)."""
-    count = probabilities.shape[1] - 1
-    free = np.ones(len(probabilities), bool)
-    free[answered] = False
-    led = np.bincount(probabilities[free, :-1].argmax(axis=1), minlength=count) if count else np.zeros(0)
-    several = np.bincount(group[group >= 0], minlength=count) > 1
-    return np.asarray(several | (led > 0) | (several.sum() < 2))
 
 
 def _fold(p: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core import merging
-from pal_backend.core.beliefs import SUPPORT, Beliefs, founding, margins_of, posterior
+from pal_backend.core.beliefs import Beliefs, founding, margins_of, posterior
+from pal_backend.core.founding import SUPPORT
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.beliefs import believe, founded
+from pal_backend.core.beliefs import believe
+from pal_backend.core.founding import founded
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.vocabulary import Answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import SUPPORT, Beliefs
+from pal_backend.core.beliefs import Beliefs
+from pal_backend.core.founding import SUPPORT
 from pal_backend.core.graph import TRUSTED
 from pal_backend.core.neighbours import Space
 
