@@ -84,7 +84,7 @@ def founded_by(space: Space, before: Known, after: Known, answer: Answer) -> boo
     graph, beliefs = after
     roots = {graph.component[sample] for sample in answer.pair if sample in graph.component} & space.index.keys()
     return any(
-        _founds(space, after, root) and (len(graph.members[root]) > 1 or not _founds(space, before, root))
+        _founds(space, after, root) and (graph.sizes[root] > 1 or not _founds(space, before, root))
         for root in roots.difference(beliefs.groups)
     )
 
@@ -92,8 +92,8 @@ def founded_by(space: Space, before: Known, after: Known, answer: Answer) -> boo
 def _founds(space: Space, known: Known, root: Root) -> bool:
     """Whether a component that is no group counts as one."""
     graph, beliefs = known
-    members = len(graph.members.get(root, ()))
-    if not members or (members == 1 and beliefs.probabilities[space.index[root], -1] < BELIEVED):
+    size = graph.sizes.get(root, 0)
+    if not size or (size == 1 and beliefs.probabilities[space.index[root], -1] < BELIEVED):
         return False
     apart = sum(root in key and (key[0] in beliefs.groups or key[1] in beliefs.groups) for key in graph.cannot)
     return apart >= min(SUPPORT, len(beliefs.groups))
@@ -121,11 +121,11 @@ def _with_rows(beliefs: Beliefs, rows: list[int]) -> Beliefs:
 def _spread(space: Space, now: Beliefs, rows: NDArray[np.int64], targets: NDArray[np.float32]) -> None:
     stops = np.zeros(len(now.placed), bool)
     stops[now.answered] = True
-    chances = space.walk.chances(rows, stops)
+    which, met, chances = space.walk.chances(rows, stops)
+    felt = (chances > FAINT) & ~stops[met]
     for n, row in enumerate(rows.tolist()):
-        met, chance = (part[chances.indptr[n] : chances.indptr[n + 1]] for part in (chances.indices, chances.data))
-        felt = (chance > FAINT) & ~stops[met]
-        near, chance = met[felt], chance[felt]
+        mine = felt & (which == n)
+        near, chance = met[mine], chances[mine].astype(np.float32)
         now.field[near] += chance[:, None] * (targets[n] - now.field[row])
         now.field[row] = targets[n]
         now.influence[near] *= (1.0 - chance) ** 2

@@ -19,7 +19,7 @@ Ties are broken by the order in which people gave the answers, so the graph is a
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.contraction import PLAIN, Turn, ascending, contract
+from pal_backend.core.contraction import PLAIN, Edges, Turn, ascending, contract, part
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
@@ -222,16 +222,10 @@ class SimilarityGraph:
         Nothing changes but that the sample joins, if by the turn of the new union, the last of its weight, all that is
         to join is no sample alone any longer: components of several samples are joined by other rules.
         """
-        order = {root: n for n, root in enumerate(self.members)}
+        order = {root: n for n, root in enumerate(self.sizes)}
         there, alone = sorted(pair, key=lambda sample: order.get(self.component.get(sample, sample), len(order)))
         root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
-        # where something is said against a component from within, one more sample may tell its sides apart
-        if (
-            (root, root) in self.against
-            or weight < TRUSTED
-            or alone in self.since
-            or self.since.get(there, turn) > turn
-        ):
+        if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
             return None
         spare = dict(self.spare)
         if root in spare:
@@ -241,6 +235,10 @@ class SimilarityGraph:
                 return None
         near = [key for key in self.between if alone in key]
         if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
+            return None
+        component = {**self.component, there: root, alone: root}
+        # where something is said against a component from within, one more sample may tell its sides apart
+        if (root, root) in self.against and part(_inside(edges, component, root), component, self.established):
             return None
         between, against, cannot = dict(self.between), dict(self.against), set(self.cannot)
         for old in near:
@@ -253,7 +251,7 @@ class SimilarityGraph:
         return replace(
             self,
             edges=edges,
-            component={**self.component, there: root, alone: root},
+            component=component,
             between=between,
             against=against,
             cannot=frozenset(cannot),
@@ -297,12 +295,27 @@ class SimilarityGraph:
         return max((edge.rank for edge in self.edges.values()), default=-1)
 
     @cached_property
+    def sizes(self) -> Mapping[Root, int]:
+        """Root to the number of samples of its component, in the order of :attr:`members`."""
+        return Counter(self.component.values())
+
+    @cached_property
     def members(self) -> Mapping[Root, tuple[SampleId, ...]]:
         """Root to the samples of its component; roots, and the samples of each, in the order they were answered on."""
         found: dict[Root, list[SampleId]] = defaultdict(list)
         for sample, root in self.component.items():
             found[root].append(sample)
         return {root: tuple(samples) for root, samples in found.items()}
+
+
+def _inside(edges: Mapping[Pair, Edge], component: Mapping[SampleId, Root], root: Root) -> Edges:
+    """Weights and ranks of the edges within one component."""
+    own = component.get
+    return {
+        pair: (edge.weight, edge.rank)
+        for pair, edge in edges.items()
+        if own(pair.first) == root and own(pair.second) == root
+    }
 
 
 def _strayed(rates: Mapping[str, float], established: float) -> float:

@@ -42,7 +42,7 @@ LOOK = 1000
 """Rows at which the whole pool is looked at, where about is enough."""
 FOLLOWED = 120
 """Samples whose influence is worked out."""
-STEPS = 3
+STEPS = 2
 """Steps of a walk that are followed where only the surroundings matter."""
 
 
@@ -114,9 +114,9 @@ class Walk:
         b[list(rows), np.arange(len(rows))] = 1.0
         return self.solve(b)
 
-    def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> sparse.csr_array:
-        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps, float32 csr (C, N): a row of
-        them for each c.
+    def chances(self, rows: Ints, stops: NDArray[np.bool_]) -> tuple[Ints, Ints, Floats]:
+        """Chances h_jc that a walk from j meets row c before a stop, followed for a few steps: the numbers of c among
+        ``rows``, rising, the rows j, and the chances, (E,) each; whatever else is 0.
 
         ``h_jc = B_jc / B_cc`` with ``B = sum_t (P_UU)^t``, P the walk's steps and U the rows that do not stop it.
 
@@ -124,17 +124,30 @@ class Walk:
             rows: int64 (C,), all different.
             stops: bool (N,), rows where a walk ends (answered ones).
         """
-        ones, each = np.ones(len(rows), np.float32), np.arange(len(rows) + 1)
-        reached = total = sparse.csr_array((ones, rows, each), shape=(len(rows), self.size))
-        goes = (~stops).astype(np.float32)
+        back, size = self._back, self.size
+        # c and j in one number; products of sparse matrices would take several times as long for the few rows of an answer
+        key: Ints = np.arange(len(rows)) * size + rows
+        mass: Floats = np.ones(len(rows))
+        keys, masses = [key], [mass]
         for _ in range(STEPS):
-            reached = reached @ self._back
-            reached.data *= goes[reached.indices]
-            total = total + reached
-        many = np.diff(total.indptr)
-        own = total.data[total.indices == np.repeat(rows, many)]
-        total.data /= np.repeat(own, many)
-        return total
+            key, mass = _summed(key, mass)
+            place = key % size
+            first, many = back.indptr[place], np.diff(back.indptr)[place]
+            edge = np.arange(many.sum()) + np.repeat(first - np.cumsum(many) + many, many)
+            goes = ~stops[back.indices[edge]]
+            key = (np.repeat(key - place, many) + back.indices[edge])[goes]
+            mass = (np.repeat(mass, many) * back.data[edge])[goes]
+            keys.append(key)
+            masses.append(mass)
+        key, mass = _summed(np.concatenate(keys), np.concatenate(masses))
+        which, met = np.divmod(key, size)
+        return which, met, mass / mass[met == rows[which]][which]
+
+
+def _summed(keys: Ints, values: Floats) -> tuple[Ints, Floats]:
+    """Keys without repetition, rising, and the sums of their values."""
+    found, at = np.unique(keys, return_inverse=True)
+    return found, np.asarray(np.bincount(at, values, len(found)), np.float64)
 
 
 class Answered:
@@ -178,11 +191,9 @@ class Answered:
         at = np.asarray([self._at[row] for row in rows], np.int64)
         if len(at) and at.max() >= len(self._columns):
             return spread(self._walk, np.asarray(rows), q, targets)
-        found = np.zeros((targets.shape[1], self._walk.size), np.float32)
-        weights = (q @ targets).T.astype(np.float32)
-        for start in range(0, len(at), BLOCK):
-            found += weights[:, start : start + BLOCK] @ self._columns[at[start : start + BLOCK]]
-        return np.ascontiguousarray(found.T)
+        in_order = np.array_equal(at, np.arange(len(at)))  # as they are, unless answers were withdrawn: no copy then
+        columns = self._columns[: len(at)] if in_order else self._columns[at]
+        return np.ascontiguousarray(((q @ targets).T.astype(np.float32) @ columns).T)
 
     def glance(self, rows: Sequence[int], values: Floats) -> Float:
         """``G_SL v`` at about :data:`LOOK` rows S all over the pool, float32 (S,): no solve is needed for it.
@@ -253,8 +264,7 @@ def influence(walk: Walk, answered: Ints, margins: Floats) -> Floats:
     stops[answered] = True
     most = min(FOLLOWED, walk.size)
     rows = np.sort(np.argpartition(margins, most - 1)[:most])
-    chances = walk.chances(rows, stops)
-    chances.data **= 2
-    told = np.asarray(chances.sum(axis=1), np.float64)
+    which, _, chance = walk.chances(rows, stops)
+    told = np.bincount(which, chance**2, most)
     found[rows] = told / max(float(np.median(told)), 1e-9)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -28,8 +29,8 @@ from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Que
 
 PATIENCE = 10
 """A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
-STALE = 20
-"""The second opinion is asked anew when a twentieth of all answers came since it was last."""
+STALE = 12
+"""The second opinion is asked anew when a twelfth of all answers came since it was last."""
 
 
 class Learner:
@@ -140,11 +141,12 @@ class Learner:
     def posterior(self) -> Posterior:
         """Beliefs as workers publish them."""
         beliefs, graph, space = self.beliefs, self._graph, self._space
-        number = {root: n for n, root in enumerate(graph.members)}
+        number = {root: n for n, root in enumerate(graph.sizes)}
         components = np.full(len(space.sample_ids), -1, np.int32)
         component, ids = graph.component, space.sample_ids
         components[beliefs.answered] = [number[component[ids[row]]] for row in beliefs.answered.tolist()]
-        cannot = np.asarray([(number[a], number[b]) for a, b in graph.cannot], np.int32).reshape(-1, 2)
+        ends = map(number.__getitem__, chain.from_iterable(graph.cannot))
+        cannot = np.fromiter(ends, np.int32, 2 * len(graph.cannot)).reshape(-1, 2)
         cannot.sort(axis=1)
         slope, intercept = self._calibration
         return Posterior(
@@ -252,11 +254,12 @@ class Learner:
             return self._refit(self._folded, graph)
         standing = unsettled(self._space, self.seams, answer)
         self._founded |= founded_by(self._space, (self._graph, before), (graph, beliefs), answer)
-        if self._founded and len(self._folded) - self._fitted >= len(self._folded) // PATIENCE:
+        count = len(self._folded)
+        if self._founded and min(count - self._fitted, following(checkpoint(count)) - count) >= count // PATIENCE:
             self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
         else:
-            if len(self._folded) - self._listened >= len(self._folded) // STALE:
-                beliefs, self._listened = heard(self._space, graph, beliefs), len(self._folded)
+            if count - self._listened >= count // STALE:
+                beliefs, self._listened = heard(self._space, graph, beliefs), count
                 self._calibrate(beliefs)
             self._graph, self._beliefs, self._current = graph, beliefs, None
         self._seams = standing
@@ -276,9 +279,14 @@ class Learner:
 def checkpoint(answers: int) -> int:
     """The last number of answers, up to this one, at which everything is worked out anew: each a quarter of itself apart."""
     at = 0
-    while (following := at + max(1, at // 4)) <= answers:
-        at = following
+    while (later := following(at)) <= answers:
+        at = later
     return at
+
+
+def following(at: int) -> int:
+    """The number after ``at`` at which everything is worked out anew."""
+    return at + max(1, at // 4)
 
 
 def _newest(answers: Iterable[Answer]) -> dict[AnnotationKey, tuple[Answer, ...]]:

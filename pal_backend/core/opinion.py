@@ -47,22 +47,21 @@ def gaussian_map(features: Float) -> Float:
 
 
 class Smoother:
-    """``H`` in factors, float32 (M + 1, N) and (M + 1, M + 1): memory O(N M).
+    """``H`` in factors, float32 (N, M + 1) and (M + 1, M + 1): memory O(N M).
 
     Args:
         mapped: float32 (N, M), features whose products are the kernel; rows of length about 1.
     """
 
     def __init__(self, mapped: Float) -> None:
-        # one direction after the other: products with a few columns of beliefs read it in order
-        self._map = np.ascontiguousarray(np.concatenate([mapped.T, np.ones((1, len(mapped)))]), np.float32)
-        gram = (self._map @ self._map.T).astype(np.float64)
+        self._map = np.concatenate([mapped, np.ones((len(mapped), 1))], axis=1, dtype=np.float32)
+        gram = (self._map.T @ self._map).astype(np.float64)
         self._inverse = np.linalg.inv(gram + RIDGE * np.eye(len(gram))).astype(np.float32)
-        own = np.einsum("mn,mn->n", self._inverse @ self._map, self._map)
+        own = np.einsum("nm,nm->n", self._map @ self._inverse, self._map)
         self._own = np.clip(own, 0.0, 0.9).astype(np.float32)[:, None]
 
     def without_itself(self, beliefs: Float) -> Float:
         """Scores (N, K): what all other samples' beliefs (N, K) say of each sample; a belief's scale, but unbounded."""
-        weights = self._inverse @ (self._map @ np.ascontiguousarray(beliefs))
-        smooth = (weights.T @ self._map).T
+        weights = self._inverse @ (self._map.T @ np.ascontiguousarray(beliefs))
+        smooth = self._map @ weights
         return np.asarray((smooth - self._own * beliefs) / (1.0 - self._own), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -13,7 +14,7 @@ from pal_backend.core.beliefs import Beliefs, believe, margins_of
 from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
-from pal_backend.core.learner import Learner, checkpoint
+from pal_backend.core.learner import STALE, Learner, checkpoint
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer
 from tests.core.worlds import clusters, said
@@ -79,11 +80,14 @@ def test_following_stays_close_to_working_out_anew(errors: float, far: float, ag
 
 
 def test_the_second_opinion_asked_anew_brings_beliefs_nearer_to_a_full_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Just before the next full fit, against beliefs that follow answers with the opinion of the last one."""
+    """Just before the next full fit, against beliefs that follow answers with the opinion of the last one; on average over
+    places in three runs.
+    """
     space, labels = clusters(groups=4, each=60, spread=0.5)
-    answers = run(space, labels, 120, 0.0, 0)
-    apart: dict[int, list[float]] = {1: [], 20: []}
-    for count in (n for n in range(40, 120) if checkpoint(n + 1) == n + 1):
+    apart: dict[int, list[float]] = {1: [], STALE: []}
+    runs = [run(space, labels, 120, 0.0, seed) for seed in range(3)]
+    places = [n for n in range(40, 120) if checkpoint(n + 1) == n + 1]
+    for answers, count in itertools.product(runs, places):
         _, anew = worked_out(space, answers[:count])
         for stale, found in apart.items():
             monkeypatch.setattr("pal_backend.core.learner.STALE", stale)
@@ -94,7 +98,7 @@ def test_the_second_opinion_asked_anew_brings_beliefs_nearer_to_a_full_fit(monke
                 continue  # whatever the opinion, founded groups wait for a full fit
             assert beliefs.margins == pytest.approx(margins_of(beliefs.probabilities), abs=1e-6)
             found.append(float(np.abs(beliefs.probabilities - anew.probabilities).mean()))
-    assert len(apart[1]) >= 4 and all(np.asarray(apart[20]) < apart[1])
+    assert len(apart[1]) >= 10 and np.mean(apart[STALE]) < 0.95 * np.mean(apart[1])
 
 
 def test_a_same_places_its_sample_and_moves_its_neighbours() -> None:

@@ -18,7 +18,7 @@ def test_a_row_is_told_by_all_others_alone() -> None:
     """Without its own belief: the fixed point of putting what is said of it in its place, and its belief tells nothing."""
     smoother = Smoother(gaussian_map(SPACE.features))
     found = smoother.without_itself(BELIEFS)
-    hat = smoother._map.T @ smoother._inverse @ smoother._map
+    hat = smoother._map @ smoother._inverse @ smoother._map.T
     for row in range(0, 120, 7):
         others = np.delete(np.arange(120), row)
         left_out = hat[row, others] @ BELIEFS[others] / (1.0 - hat[row, row])
@@ -31,7 +31,7 @@ def test_a_row_is_told_by_all_others_alone() -> None:
 def test_leaving_a_row_out_matches_ridge_regression_without_it() -> None:
     """The shortcut equals the ridge fit to the rest of the samples, in the same map."""
     smoother = Smoother(gaussian_map(SPACE.features))
-    found, mapped = smoother.without_itself(BELIEFS), smoother._map.T.astype(np.float64)
+    found, mapped = smoother.without_itself(BELIEFS), smoother._map.astype(np.float64)
     ridge = np.linalg.inv(smoother._inverse.astype(np.float64)) - mapped.T @ mapped
     for row in (0, 50, 119):
         rest = np.delete(np.arange(120), row)

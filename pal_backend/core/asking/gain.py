@@ -17,7 +17,7 @@ from pal_backend.core.vocabulary import QuestionKind
 
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
-MERGES = 16
+MERGES = 8
 """Pairs of groups looked at, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
@@ -134,8 +134,7 @@ def _between(state: State, part: Ints, parts: int) -> Floats:
 
 def _seams(state: State) -> list[tuple[int, int, float]]:
     """The best confirmed members of both sides of a doubtful seam, not compared before."""
-    place = {row: n for group in state.members for n, row in enumerate(group)}
-    rows = []
+    rows, place = [], state.shown
     for seam in state.seams:
         worth = state.seam_gain(seam)
         if worth <= SETTLED:
@@ -145,9 +144,8 @@ def _seams(state: State) -> list[tuple[int, int, float]]:
         score = worth * 0.5 ** float(_between(state, side, 2)[0, 1])
         if score <= SETTLED:
             continue
-        small, large = (
-            sorted((row for row in side.tolist() if row in place), key=place.__getitem__)[:4] for side in seam[:2]
-        )
+        shown = (ends[place[ends] >= 0] for ends in seam[:2])
+        small, large = (ends[np.argsort(place[ends], kind="stable")][:4].tolist() for ends in shown)
         free = ((a, b) for a in small for b in large if state.askable(a, b))
         rows += [(a, b, score) for a, b in itertools.islice(free, 1)]
     return rows
