@@ -28,7 +28,8 @@ from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
 PATIENCE = 10
-"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
+"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out; where
+the next :func:`checkpoint` is not a tenth away, it waits for that."""
 STALE = 12
 """The second opinion is asked anew when a twelfth of all answers came since it was last."""
 
