@@ -28,8 +28,7 @@ from pal_backend.core.stopping import quality_of
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Question, QuestionKind, in_time, moment
 
 PATIENCE = 10
-"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out; where
-the next :func:`checkpoint` is not a tenth away, it waits for that."""
+"""A group that an answer founded is taken up when a tenth of all answers came since everything was last worked out."""
 STALE = 12
 """The second opinion is asked anew when a twelfth of all answers came since it was last."""
 
@@ -256,7 +255,7 @@ class Learner:
         standing = unsettled(self._space, self.seams, answer)
         self._founded |= founded_by(self._space, (self._graph, before), (graph, beliefs), answer)
         count = len(self._folded)
-        if self._founded and min(count - self._fitted, following(checkpoint(count)) - count) >= count // PATIENCE:
+        if self._founded and count - self._fitted >= count // PATIENCE:
             self._refit(self._folded, graph)  # a new group has nothing yet to be cut: the seams of before stand
         else:
             if count - self._listened >= count // STALE:
@@ -280,14 +279,9 @@ class Learner:
 def checkpoint(answers: int) -> int:
     """The last number of answers, up to this one, at which everything is worked out anew: each a quarter of itself apart."""
     at = 0
-    while (later := following(at)) <= answers:
-        at = later
+    while (following := at + max(1, at // 4)) <= answers:
+        at = following
     return at
-
-
-def following(at: int) -> int:
-    """The number after ``at`` at which everything is worked out anew."""
-    return at + max(1, at // 4)
 
 
 def _newest(answers: Iterable[Answer]) -> dict[AnnotationKey, tuple[Answer, ...]]:
