@@ -56,11 +56,12 @@ PARQUET := pyarrow==26.0.1
 	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(LABEL_STUDIO_ML) $(LIGHTLY) $(TIMM) $(PARQUET)
 	@touch $@
 
-# Processes that calculate with one thread each: threads that wait for each other cost a third more on small arrays. One more
-# than the two cores of a small machine, since end-to-end tests wait for a browser or for Label Studio most of the time.
+# Two processes that calculate with one thread each: threads that wait for each other cost a third more on small arrays.
+# An end-to-end module stays in one process, since its tests go on where the one before stopped; the longest is the first of all.
 test: export OMP_NUM_THREADS := 1
 test: environments .venv/.ready-test
-	.venv/bin/python -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder
+	.venv/bin/python -m pytest -q -n 2 -m 'not e2e'
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m e2e
 
 .venv/.ready-docs: .venv/.ready docs/requirements.lock
 	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-compile --no-deps -r docs/requirements.lock

@@ -21,17 +21,6 @@ DATABASES = 16
 """As many as Redis has by default."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Each end-to-end module stays in one process (``--dist loadgroup``), since its tests go on where the one before stopped."""
-    if item.get_closest_marker("e2e") is not None:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end modules come first, the longest of all tests."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
-
-
 def free_port() -> int:
     """A port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as probe:

@@ -32,11 +32,20 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
     for a, b in graph.cannot:
         apart[a].add(b)
         apart[b].add(a)
-    order = list(graph.members)
-    # The first two bear all others. One that an answer has set alone again could bear none, and is then looked at last.
-    tries = [order, *([*order[:n], *order[n + 1 :], order[n]] for n in range(min(SUPPORT, len(order))))]
-    most = max((_founded_in(order, apart) for order in tries), key=len)
+    order = list(graph.sizes)
+    # the first two bear all others, and an answer may set one of those alone again
+    most = max(_founded_in(order, apart), _core(apart), key=len)
     return tuple(root for root in order if root in most)
+
+
+def _core(apart: Mapping[Root, set[Root]]) -> set[Root]:
+    """Those that are all kept apart from enough of each other, whoever was first: the core of the graph of cannot-links
+    (Seidman 1983, "Network structure and minimum degree").
+    """
+    core = set(apart)
+    while weak := {root for root in core if len(apart[root] & core) < SUPPORT}:
+        core -= weak
+    return core
 
 
 def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[Root]:

@@ -35,6 +35,13 @@ def test_a_founder_that_an_older_sample_joins_stays_a_group() -> None:
     assert founded(SimilarityGraph.of([*answers, said(20, "x", "y", "same")])) == ("a", "b", "e", "x", "c", "d")
 
 
+def test_groups_that_bear_each_other_stay_when_the_first_are_set_alone() -> None:
+    """No two of them bear all others, one after the other, but all are kept apart from two of each other."""
+    apart = ["ab", "ac", "bc", "de", "af", "cg", "ch", "ci", "cj", "ck", "hl", "ce", "dg", "ef", "ek", "fg", "fh", "gi"]
+    graph = SimilarityGraph.of([said(n, *pair, "different") for n, pair in enumerate(apart)])
+    assert founded(graph) == ("a", "b", "c", "d", "e", "f", "g", "h", "i", "k")
+
+
 def test_groups_found_to_be_one_keep_the_older_name() -> None:
     """After enough "same" between two groups the younger name is gone."""
     answers = [said(1, "a", "c", "different"), said(2, "a", "c", "same"), said(3, "a", "c", "same")]
