@@ -1,4 +1,4 @@
-"""Which components are groups: founded by answers alone, however many there are."""
+"""Which components are groups: those that answers found, however many there are, and which of them count as yet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def founded(graph: SimilarityGraph) -> tuple[Root, ...]:
         found = (graph.people.members[root] for root in founded(graph.people))
         mostly = (Counter(map(graph.component.__getitem__, members)).most_common(1)[0][0] for members in found)
         kept = graph.parted.union(mostly)
-        return tuple(root for root in graph.members if root in kept)
+        return tuple(root for root in graph.sizes if root in kept)
     apart: dict[Root, set[Root]] = defaultdict(set)
     for a, b in graph.cannot:
         apart[a].add(b)

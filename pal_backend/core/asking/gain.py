@@ -134,7 +134,7 @@ def _between(state: State, part: Ints, parts: int) -> Floats:
 
 def _seams(state: State) -> list[tuple[int, int, float]]:
     """The best confirmed members of both sides of a doubtful seam, not compared before."""
-    rows, place = [], state.shown
+    rows, ranked = [], state.ranked
     for seam in state.seams:
         worth = state.seam_gain(seam)
         if worth <= SETTLED:
@@ -144,8 +144,7 @@ def _seams(state: State) -> list[tuple[int, int, float]]:
         score = worth * 0.5 ** float(_between(state, side, 2)[0, 1])
         if score <= SETTLED:
             continue
-        shown = (ends[place[ends] >= 0] for ends in seam[:2])
-        small, large = (ends[np.argsort(place[ends], kind="stable")][:4].tolist() for ends in shown)
+        small, large = (ranked[side[ranked] == which][:4].tolist() for which in (0, 1))
         free = ((a, b) for a in small for b in large if state.askable(a, b))
         rows += [(a, b, score) for a, b in itertools.islice(free, 1)]
     return rows

@@ -117,27 +117,20 @@ class State:
     @cached_property
     def members(self) -> list[list[int]]:
         """Rows of each group's trusted members that can be shown, the best confirmed first; ties by sample id."""
-        rows, ends = self._shown
+        rows = self.ranked
+        ends = np.searchsorted(self.beliefs.placed[rows], np.arange(self.groups + 1))
         return [rows[a:b].tolist() for a, b in itertools.pairwise(ends)]
 
     @cached_property
-    def shown(self) -> NDArray[np.int64]:
-        """Place of each sample among its group's :attr:`members`, int64 (N,), in any unit that rises; -1 for all others."""
-        rows, _ = self._shown
-        place = np.full(len(self.doubts), -1)
-        place[rows] = np.arange(len(rows))
-        return place
-
-    @cached_property
-    def _shown(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All :attr:`members` in a row, and where each group's begin and end."""
+    def ranked(self) -> NDArray[np.int64]:
+        """All :attr:`members` in a row, group after group."""
         beliefs = self.beliefs
         group = beliefs.placed[beliefs.answered]
         inside = np.flatnonzero((group >= 0) & ~np.isin(beliefs.answered, list(self.withdrawn)))
         confirmed = beliefs.evidence[inside, group[inside]]
         rows, mine = beliefs.answered[inside], group[inside]
         order = np.lexsort((self.space.order[rows], -confirmed, mine))
-        return rows[order], np.searchsorted(mine[order], np.arange(self.groups + 1))
+        return np.asarray(rows[order])
 
     def seam_gain(self, seam: Seam) -> float:
         """Worth of asking about a seam."""
