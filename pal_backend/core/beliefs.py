@@ -22,6 +22,7 @@ from pal_backend.core.priors import (
     answer_log_odds,
     blend,
     guidance,
+    levels,
     mixture,
     novel,
     novelty,
@@ -43,7 +44,7 @@ HEARD = 2
 
 @dataclass(frozen=True)
 class Dials:
-    """What the answers themselves set: see :mod:`pal_backend.core.priors`."""
+    """What the answers themselves set: see :mod:`pal_backend.core.priors`. ``level`` is float32 (K,), or one for all."""
 
     none: float = 1.0
     power: float = 1.0
@@ -51,6 +52,7 @@ class Dials:
     strength: float = 1.0
     temperature: float = 1.0
     mix: float = 0.0
+    level: Float | float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +129,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     edges = graph.ends({name: i for i, name in enumerate(names)})
     found = _settle(graph, names, groups, q, cover=cover, edges=edges)
     field = known.spread(answered.tolist(), q, found.both[:, :-1])
-    dials, own, both = found.dials, found.own, found.both
+    dials, own, both = replace(found.dials, level=levels(field)), found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
     walked, none = _walked(field, dials)
     probabilities = whole(walked, dials.astray, none)
@@ -143,20 +145,22 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
             both = posterior(own, evidence, found.group)
             probabilities = whole(blend(walked, opinion, mix), dials.astray, none)
     probabilities[answered] = both
-    groups, group, evidence = found.groups, found.group, found.evidence
-    spoken = spoken_for(probabilities, answered, group)
+    # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
+    groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own
+    spoken = spoken_for(probabilities, field, answered, group)
     if not spoken.all():
         # only itself is in it: "none of them" as yet
         groups = tuple(root for root, kept in zip(groups, spoken.tolist(), strict=True) if kept)
         group = np.append(np.where(spoken, np.cumsum(spoken) - 1, -1), -1)[group]
-        probabilities, own, both = (_fold(p, spoken) for p in (probabilities, own, both))
+        probabilities, own, both, alone = (_fold(p, spoken) for p in (probabilities, own, both, alone))
         evidence, field, opinion = evidence[:, spoken], field[:, spoken], opinion[:, spoken]
         opinion /= opinion.sum(axis=1, keepdims=True)
+        dials = replace(dials, level=np.asarray(dials.level)[spoken])
     field[answered] = both[:, :-1]
     placed = np.full(walk.size, -1, np.int64)
     placed[answered] = group
     margins = margins_of(probabilities)
-    prior = founding(own, evidence, group)
+    prior = founding(alone, evidence, group)
     weighed = (*edges[:2], edges[2] * dials.strength)
     placing = merging.places(weighed, prior, evidence * dials.strength, group)
     said = merging.said(edges, placing, group, len(groups)) * dials.strength
@@ -271,8 +275,8 @@ def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
 
 
 def _walked(field: Float, dials: Dials) -> tuple[Float, Float]:
-    """What label spreading alone says of the known groups (n, K), sharpened, and of "none of them" (n,)."""
-    return sharpen(among(field, dials.none), dials.power), novel(field.sum(axis=1), dials.none)
+    """What label spreading alone says of the known groups (n, K), levelled and sharpened, and of "none of them" (n,)."""
+    return sharpen(among(field * dials.level, dials.none), dials.power), novel(field.sum(axis=1), dials.none)
 
 
 def _evidence(edges: Edges, group: Ints, count: int) -> Floats:

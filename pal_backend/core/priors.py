@@ -74,6 +74,17 @@ def among(spread: NDArray[Any], none: float) -> NDArray[Any]:
     return np.asarray(p)
 
 
+def levels(spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each column of ``spread`` (N, K) is to be multiplied with, float32 (K,), 1 on average.
+
+    A group of which more samples were answered reaches further, and more are answered where there is more doubt, not where
+    there are more samples: class mass normalisation (Zhu, Ghahramani and Lafferty 2003, section 4). How large the groups are
+    is not known: half-way, as logarithms go, between what spreading finds and all alike.
+    """
+    level = np.maximum(spread.mean(axis=0, dtype=np.float64), 1e-9) ** -0.5
+    return np.asarray(level / max(level.mean(), 1e-9) if level.size else level, np.float32)
+
+
 def sharpen(p: NDArray[Any], power: float) -> NDArray[Any]:
     """``p ** power`` of positive rows, rows sum to 1 again."""
     if power == 1.0:

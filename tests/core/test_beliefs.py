@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pal_backend.core.beliefs import believe
-from pal_backend.core.founding import founded
+from pal_backend.core.founding import founded, spoken_for
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.vocabulary import Answer
@@ -69,6 +69,30 @@ def test_an_unlikely_answer_leaves_doubt() -> None:
     assert group == int(beliefs.placed[30])
     usual = float(np.mean([beliefs.probabilities[30 + n, group] for n in range(1, 8)]))
     assert beliefs.probabilities[12, group] < usual - 0.02
+
+
+def test_more_answers_about_a_group_do_not_make_it_larger() -> None:
+    """Two classes of sixty that touch, twelve members of the one answered and three of the other."""
+    space, _ = clusters(groups=2, each=60, spread=0.8)
+    ids = space.sample_ids
+    answers = [said(0, ids[0], ids[60], "different")]
+    answers += [said(n, ids[0], ids[n], "same") for n in range(1, 12)]
+    answers += [said(20 + n, ids[60], ids[60 + n], "same") for n in range(1, 3)]
+    beliefs = believe(space, SimilarityGraph.of(answers), Answered(space.walk))
+    many, few = (beliefs.groups.index(ids[row]) for row in (0, 60))
+    as_spread = np.bincount(beliefs.field.argmax(axis=1), minlength=2)
+    believed = np.bincount(beliefs.probabilities[:, :-1].argmax(axis=1), minlength=2)
+    assert as_spread[many] - believed[many] > 5 and believed[few] <= 60  # nearer to the truth, and not beyond it
+
+
+def test_one_sample_is_no_group_where_only_levels_speak_for_it() -> None:
+    """Beliefs make more of small groups; what spreads has to agree."""
+    beliefs = np.asarray([[0.9, 0.05, 0.05, 0.0], [0.1, 0.8, 0.1, 0.0], [0.2, 0.2, 0.6, 0.0]], np.float32)
+    group, answered = np.asarray([0, 0, 1, 1, 2]), np.asarray([3, 4, 5, 6, 7])
+    beliefs = np.concatenate([beliefs, np.zeros((5, 4), np.float32)])
+    for third, kept in ((0.5, True), (0.3, False)):
+        field = np.asarray([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.4, 0.0, third]] + 5 * [[0.0] * 3], np.float32)
+        assert spoken_for(beliefs, field, answered, group).tolist() == [True, True, kept]
 
 
 def test_no_answers_no_groups() -> None:

@@ -99,7 +99,7 @@ def test_founders_that_differ_count_in_full_and_what_a_lead_splits_stays_split()
 def test_a_class_split_by_errors_is_asked_about_and_made_whole() -> None:
     """Right answers to what is asked bring the two halves together within forty answers."""
     learner = Learner(SPACE)
-    learner.set_answers(halves(6))
+    learner.set_answers(halves(5))
     for number in range(40):
         [question] = learner.ask(1)
         learner.update(worlds.truthful(400 + number, question, SPACE, LABELS), ())

@@ -6,6 +6,7 @@ from pal_backend.core.priors import (
     among,
     answer_log_odds,
     guidance,
+    levels,
     mixture,
     novel,
     novelty,
@@ -42,6 +43,15 @@ def test_whole_rows_are_probabilities() -> None:
     assert p[:, 2] == pytest.approx([0.1 / 0.6, 0.1 / 0.101])
     assert p.min() > 0.0 and known[0, 0] > 0.98 and known[1, 0] < 0.9
     assert p[0, 1] >= 0.005 * (1.0 - p[0, 2])
+
+
+def test_levels_bring_groups_half_way_to_one_size() -> None:
+    """A group that spreading finds four times as large is halved against the other; without groups there is nothing to do."""
+    spread = np.asarray([[0.8, 0.1], [0.8, 0.3]], np.float32)
+    level = levels(spread)
+    assert level[1] / level[0] == pytest.approx(2.0) and level.mean() == pytest.approx(1.0)
+    assert level.dtype == np.float32 and levels(np.zeros((3, 0), np.float32)).shape == (0,)
+    assert np.isfinite(levels(np.zeros((3, 2), np.float32))).all()
 
 
 def test_fit_is_the_likelihood_of_the_answers() -> None:

@@ -84,14 +84,14 @@ def test_who_belongs_to_no_group_so_far_comes_first() -> None:
 
 
 def test_a_sample_alone_is_no_anchor_before_it_has_a_companion() -> None:
-    """Whoever all groups rejected is asked about and no group as yet; its rounds begin with the first "same"."""
-    twice = [*KNOWN, said(50, IDS[0], IDS[30], "different"), said(51, IDS[40], IDS[30], "different")]
+    """Whoever all groups rejected, and nobody else is like, is asked about and no group as yet; its rounds begin with the first "same"."""
+    twice = [*KNOWN, said(50, IDS[0], IDS[20], "different"), said(51, IDS[40], IDS[20], "different")]
     found = drawn(after(twice))
-    assert 30 not in found.right and LABELS[found.right[found.left == 30]].tolist() == [2]
-    alone = [*twice, said(52, IDS[80], IDS[30], "different")]
-    assert 30 not in drawn(after(alone)).right
-    found = drawn(after([*alone, said(53, IDS[31], IDS[30], "same")]))
-    assert found.right[found.scores.argmax()] in {30, 31}
+    assert 20 not in found.right and LABELS[found.right[found.left == 20]].tolist() == [2]
+    alone = [*twice, said(52, IDS[80], IDS[20], "different")]
+    assert 20 not in drawn(after(alone)).right
+    found = drawn(after([*alone, said(53, IDS[21], IDS[20], "same")]))
+    assert found.right[found.scores.argmax()] in {20, 21}
 
 
 def test_nobody_is_drawn_twice_into_a_round() -> None:

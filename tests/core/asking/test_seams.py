@@ -9,7 +9,7 @@ from pal_backend.core.asking.state import State
 from pal_backend.core.beliefs import Beliefs, Dials, believe
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
-from pal_backend.core.learner import Learner
+from pal_backend.core.learner import Learner, checkpoint
 from pal_backend.core.vocabulary import Answer, Purpose
 from tests.core.worlds import clusters, said
 
@@ -68,11 +68,14 @@ def test_an_answer_across_settles_its_seam_only() -> None:
 
 def test_the_learner_finds_and_undoes_the_seam() -> None:
     """It asks about two samples across the wrong "same"; one "different" separates the groups, "same" settles the seam."""
+    more = [said(320 + n, IDS[120], IDS[140 + n], "same") for n in range(9)]
+    answers = [*TREES, *APART, WRONG, *more]
+    assert checkpoint(len(answers)) == len(answers)  # a full fit looks for seams
     learner = Learner(SPACE)
-    learner.set_answers([*TREES, *APART, WRONG])
+    learner.set_answers(answers)
     assert len(learner.beliefs.groups) == 2
-    question = learner.ask(1)[0]
-    assert question.purpose is Purpose.RECHECK and question.blind
+    question = next(asked for asked in learner.ask(2) if asked.purpose is Purpose.RECHECK)
+    assert question.blind
     a, b = (SPACE.index[sample] for sample in question.samples)
     assert {LABELS[a], LABELS[b]} == {0, 1}
     learner.update([said(400, *question.samples, "different")], ())
