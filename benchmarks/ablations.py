@@ -27,10 +27,12 @@ class _Silent(Smoother):
     """Has no opinion."""
 
     def __init__(self) -> None:
-        pass
+        self.taught = np.zeros(0, np.int64)
 
-    def without_itself(self, beliefs: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.zeros_like(beliefs)
+    def without_itself(
+        self, beliefs: NDArray[np.float32], rows: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        return np.zeros_like(beliefs if rows is None else beliefs[rows])
 
 
 class _OneOpinion(Space):

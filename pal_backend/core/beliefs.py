@@ -135,15 +135,18 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     probabilities = whole(walked, dials.astray, none)
     if len(found.groups) > 1:
         smoother, evidence = space.opinion(graph), found.evidence * dials.strength
-        for _ in range(HEARD):
+        # until it is heard last, only those it learns from, and those who judge it, need to know
+        heeding = np.union1d(smoother.taught, answered)
+        for rows in (*(HEARD - 1) * [heeding], np.arange(walk.size)):
             probabilities[answered] = both
-            scores = smoother.without_itself(probabilities[:, :-1])
-            temperature, mix = mixture(found.sharp, scores[answered], own[:, -1], dials.astray, evidence)
+            scores = smoother.without_itself(probabilities[:, :-1], rows)
+            here = np.searchsorted(rows, answered)
+            temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
             opinion = softmax(scores, temperature)
             dials = replace(dials, temperature=temperature, mix=mix)
-            own = whole(blend(found.sharp, opinion[answered], mix).astype(np.float64), dials.astray, own[:, -1])
+            own = whole(blend(found.sharp, opinion[here], mix).astype(np.float64), dials.astray, own[:, -1])
             both = posterior(own, evidence, found.group)
-            probabilities = whole(blend(walked, opinion, mix), dials.astray, none)
+            probabilities[rows] = whole(blend(walked[rows], opinion, mix), dials.astray, none[rows])
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
     groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own

@@ -53,10 +53,27 @@ def test_memory_is_that_of_the_factors() -> None:
     """N x (M + 1) and (M + 1) x (M + 1), never N x N; and a pool of one or two samples is fine."""
     space, _ = clusters(groups=3, each=500)
     smoother = Smoother(gaussian_map(space.features))
-    arrays = [value for value in vars(smoother).values() if isinstance(value, np.ndarray)]
-    assert sum(array.size for array in arrays) <= (1500 + RANK + 1) * (RANK + 1) + 1500
+    arrays = {id(value): value for value in vars(smoother).values() if isinstance(value, np.ndarray)}
+    assert sum(array.size for array in arrays.values()) <= (1500 + RANK + 1) * (RANK + 1) + 2 * 1500
     for n in (1, 2):
         assert np.isfinite(Smoother(gaussian_map(space.features[:n])).without_itself(np.ones((n, 2), np.float32))).all()
+
+
+def test_of_a_large_pool_a_sample_is_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is told much the same as when all are learned from, and what is believed of the others makes no difference."""
+    space, labels = clusters(groups=3, each=200, spread=0.3)
+    mapped, beliefs = gaussian_map(space.features), np.eye(3, dtype=np.float32)[labels]
+    by_all = Smoother(mapped).without_itself(beliefs)
+    monkeypatch.setattr("pal_backend.core.opinion.TAUGHT", 300)
+    smoother = Smoother(mapped)
+    found, others = smoother.without_itself(beliefs), np.setdiff1d(np.arange(600), smoother.taught)
+    assert len(smoother.taught) == 300 and np.bincount(labels[smoother.taught]).min() > 70
+    assert np.abs(found - by_all).mean() < 0.05 and (found.argmax(axis=1) == by_all.argmax(axis=1)).mean() > 0.98
+    changed = beliefs.copy()
+    changed[others] = 1.0 - changed[others]
+    assert smoother.without_itself(changed) == pytest.approx(found, abs=1e-5)
+    some = np.asarray([0, 7, 599])
+    assert smoother.without_itself(beliefs, some) == pytest.approx(found[some], abs=1e-5)
 
 
 def test_the_strongest_directions_of_the_kernel_are_kept() -> None:

@@ -18,7 +18,7 @@ from pal_backend.core.vocabulary import QuestionKind
 SHORTLIST = 80
 """Samples for which partners are looked up, besides those of open questions."""
 MERGES = 8
-"""Pairs of groups looked at, besides those of open questions."""
+"""Pairs of groups looked at, and seams, besides those of open questions."""
 LIKELIEST = 6
 """Groups tried for a partner, likeliest first; the first that can be asked is taken."""
 PATIENCE = 4
@@ -133,11 +133,11 @@ def _between(state: State, part: Ints, parts: int) -> Floats:
 
 
 def _seams(state: State) -> list[tuple[int, int, float]]:
-    """The best confirmed members of both sides of a doubtful seam, not compared before."""
-    rows, ranked = [], state.ranked
+    """The best confirmed members of both sides of a doubtful seam, not compared before, for the seams most worth asking about."""
+    rows, ranked = list[tuple[int, int, float]](), state.ranked
     for seam in state.seams:
         worth = state.seam_gain(seam)
-        if worth <= SETTLED:
+        if worth <= SETTLED or len(rows) >= MERGES + len(state.open_pairs):
             break
         side = np.full(len(state.doubts), -1)
         side[seam.small], side[seam.large] = 0, 1
