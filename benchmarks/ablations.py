@@ -18,7 +18,7 @@ from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.scores import doubt
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.opinion import Smoother
+from pal_backend.core.opinion import EVERYONE, Float, Rows, Smoother
 
 Floats = NDArray[np.floating]
 
@@ -29,10 +29,8 @@ class _Silent(Smoother):
     def __init__(self) -> None:
         self.taught = np.zeros(0, np.int64)
 
-    def without_itself(
-        self, beliefs: NDArray[np.float32], rows: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float32]:
-        return np.zeros_like(beliefs if rows is None else beliefs[rows])
+    def without_itself(self, beliefs: Float, rows: Rows | slice = EVERYONE) -> Float:
+        return np.zeros_like(beliefs[rows])
 
 
 class _OneOpinion(Space):

@@ -17,6 +17,7 @@ from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, influence, without_itself
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
+from pal_backend.core.opinion import EVERYONE
 from pal_backend.core.priors import (
     among,
     answer_log_odds,
@@ -137,10 +138,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         smoother, evidence = space.opinion(graph), found.evidence * dials.strength
         # until it is heard last, only those it learns from, and those who judge it, need to know
         heeding = np.union1d(smoother.taught, answered)
-        for rows in (*(HEARD - 1) * [heeding], np.arange(walk.size)):
+        for rows in (*(HEARD - 1) * [heeding if len(heeding) < walk.size else EVERYONE], EVERYONE):
             probabilities[answered] = both
             scores = smoother.without_itself(probabilities[:, :-1], rows)
-            here = np.searchsorted(rows, answered)
+            here = answered if isinstance(rows, slice) else np.searchsorted(rows, answered)
             temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
             opinion = softmax(scores, temperature)
             dials = replace(dials, temperature=temperature, mix=mix)
@@ -150,7 +151,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
     groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own
-    spoken = spoken_for(probabilities, field, answered, group)
+    spoken = spoken_for(probabilities, np.asarray(dials.level) ** dials.power, answered, group)
     if not spoken.all():
         # only itself is in it: "none of them" as yet
         groups = tuple(root for root, kept in zip(groups, spoken.tolist(), strict=True) if kept)

@@ -62,19 +62,18 @@ def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[R
     return groups
 
 
-def spoken_for(probabilities: Float, field: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
+def spoken_for(probabilities: Float, raised: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
     """Groups that have several samples, or one and are believed of another more than any other group, bool (K,).
 
     Args:
         probabilities: (N, K + 1), beliefs.
-        field: (N, K), what label spreading alone says, which has to agree: beliefs make more of small groups.
+        raised: (K,), by what factor levels raised the belief in each group, which does not count here.
         answered: (L,), rows with answers, which speak for none.
         group: (L,), group of each or -1.
     """
     count = probabilities.shape[1] - 1
     free = np.ones(len(probabilities), bool)
     free[answered] = False
-    best = probabilities[free, :-1].argmax(axis=1) if count else np.zeros(0, int)
-    led = np.bincount(best[best == field[free].argmax(axis=1)], minlength=count) if count else np.zeros(0)
+    led = np.bincount((probabilities[free, :-1] / raised).argmax(axis=1), minlength=count) if count else np.zeros(0)
     several = np.bincount(group[group >= 0], minlength=count) > 1
     return np.asarray(several | (led > 0) | (several.sum() < 2))

@@ -2,8 +2,8 @@ r"""How likely two groups are one class: by how they touch, and by what answers 
 
 What was said between two groups cannot simply be added up. When a class was split in two, whoever is wrongly said to differ
 from the one half is then said to be of the other, and all that is heard between the halves is "different", however many
-joined either. So an answer is held against what is believed, without its own answers, of the sample that it places: if the
-groups k and l are two, and if they are one. With b_i that belief, b_i0 in "none of them", and r_ik = exp of the log-odds that
+joined either. So an answer is held against what label spreading says, without its own answers, of the sample that it places: if
+the groups k and l are two, and if they are one. With b_i that belief, b_i0 in "none of them", and r_ik = exp of the log-odds that
 the answers on i give group k, the evidence of sample i is
 
 .. math::

@@ -86,13 +86,13 @@ def test_more_answers_about_a_group_do_not_make_it_larger() -> None:
 
 
 def test_one_sample_is_no_group_where_only_levels_speak_for_it() -> None:
-    """Beliefs make more of small groups; what spreads has to agree."""
-    beliefs = np.asarray([[0.9, 0.05, 0.05, 0.0], [0.1, 0.8, 0.1, 0.0], [0.2, 0.2, 0.6, 0.0]], np.float32)
+    """Believed of another, but for being raised by levels, less than another group is."""
+    beliefs = np.asarray(
+        [[0.9, 0.05, 0.05, 0.0], [0.1, 0.8, 0.1, 0.0], [0.2, 0.2, 0.6, 0.0]] + 5 * [[0.0] * 4], np.float32
+    )
     group, answered = np.asarray([0, 0, 1, 1, 2]), np.asarray([3, 4, 5, 6, 7])
-    beliefs = np.concatenate([beliefs, np.zeros((5, 4), np.float32)])
-    for third, kept in ((0.5, True), (0.3, False)):
-        field = np.asarray([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.4, 0.0, third]] + 5 * [[0.0] * 3], np.float32)
-        assert spoken_for(beliefs, field, answered, group).tolist() == [True, True, kept]
+    for raised, kept in ((2.9, True), (3.1, False)):
+        assert spoken_for(beliefs, np.asarray([1.0, 1.0, raised]), answered, group).tolist() == [True, True, kept]
 
 
 def test_no_answers_no_groups() -> None:
