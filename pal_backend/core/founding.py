@@ -62,7 +62,7 @@ def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[R
     return groups
 
 
-def spoken_for(probabilities: Float, raised: Float, answered: Ints, group: Ints) -> NDArray[np.bool_]:
+def spoken_for(probabilities: Float, raised: NDArray[np.floating], answered: Ints, group: Ints) -> NDArray[np.bool_]:
     """Groups that have several samples, or one and are believed of another more than any other group, bool (K,).
 
     Args:
