@@ -43,7 +43,7 @@ HEARD = 2
 """Times that the second opinion is heard, the second time on beliefs that hold what it said the first time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dials:
     """What the answers themselves set: see :mod:`pal_backend.core.priors`. ``level`` is float32 (K,), or one for all."""
 

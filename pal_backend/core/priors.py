@@ -82,7 +82,7 @@ def levels(spread: NDArray[np.float32]) -> NDArray[np.float32]:
     is not known: half-way, as logarithms go, between what spreading finds and all alike.
     """
     level = np.maximum(spread.mean(axis=0, dtype=np.float64), 1e-9) ** -0.5
-    return np.asarray(level / max(level.mean(), 1e-9) if level.size else level, np.float32)
+    return np.asarray(level / level.mean() if level.size else level, np.float32)
 
 
 def sharpen(p: NDArray[Any], power: float) -> NDArray[Any]:
