@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.moves import moved
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Floats = NDArray[np.float64]
@@ -40,7 +42,8 @@ class Contraction(NamedTuple):
     ``between``: evidence between roots, ascending pair of roots to log-odds. ``since``: sample to the latest turn that had
     come when it was first joined to another; samples that stay alone are left out. ``spare``: root to the evidence by which
     the tightest union of several and several samples in its component passed; components without one are left out.
-    ``halves``: roots of components that were one until :func:`part` parted them.
+    ``halves``: roots of components that were one until :func:`part` parted them. ``moved``: samples that were
+    moved or that this cut off (:func:`~pal_backend.core.moves.moved`).
     """
 
     component: dict[SampleId, SampleId]
@@ -48,6 +51,7 @@ class Contraction(NamedTuple):
     since: dict[SampleId, Turn]
     spare: dict[SampleId, float]
     halves: frozenset[SampleId] = frozenset()
+    moved: frozenset[SampleId] = frozenset()
 
 
 def contract(edges: Edges, trusted: float, established: float, strayed: float = 0.0) -> Contraction:
@@ -55,50 +59,106 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
 
     Once errors were seen (``established`` above 0), what nothing speaks against comes first, and two components of several
     samples are joined only when no sample alone is left to join: before that a few samples' evidence would decide, and one
-    that an error misplaced could hold two classes together.
+    that an error misplaced could hold two classes together. For the same reason samples are moved before that to where all
+    answers about them put them.
 
     Args:
         trusted: least evidence, summed over all pairs between two components, that joins them.
         established: least evidence that joins two components which both have several samples.
         strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
     """
-    links = _links(edges)
-    order = list(links)
-    parent = {sample: sample for sample in order}
-    size = dict.fromkeys(order, 1)
-    heap = [(PLAIN, -weight, rank, *pair) for pair, (weight, rank) in edges.items() if weight >= trusted]
-    heapq.heapify(heap)
-    latest: Turn = (PLAIN, -math.inf, 0)
-    since: dict[SampleId, Turn] = {}
-    spare: dict[SampleId, float] = {}
-    while heap:
-        kind, negative, rank, a, b = heapq.heappop(heap)
-        latest = max(latest, (kind, negative, rank))
-        if a not in links or links[a].get(b, (0.0,))[:2] != (-negative, rank):
-            continue  # one of the two was joined since, or evidence was added
-        few = min(size[a], size[b])
-        now = PLAIN if established == 0.0 else SEVERAL if few > 1 else OPPOSED if links[a][b][2] < 0.0 else PLAIN
-        if now > kind:
-            heapq.heappush(heap, (now, negative, rank, a, b))
-            continue
-        left = -negative - established - strayed * few if few > 1 else math.inf
-        if left < 0.0:
-            continue  # waits for more evidence, which would be pushed anew
-        big, small = (a, b) if len(links[a]) >= len(links[b]) else (b, a)
-        parent[small] = big
-        for one in (a, b):
-            if size[one] == 1:
-                since[one] = latest
-        size[big] += size[small]
-        spare[big] = min(left, spare.get(big, math.inf), spare.pop(small, math.inf))
-        for other, link in _move(links, small, big):
-            if link[0] >= trusted:
-                heapq.heappush(heap, (PLAIN, -link[0], link[1], *ascending(big, other)))
-    component = _name(order, parent)
-    tight = {component[root]: left for root, left in spare.items() if left < math.inf}
+    needed = _Needed(trusted, established, strayed)
+    joining = _Joining(edges, {sample: sample for pair in edges for sample in pair}, needed)
+    joining.run(OPPOSED)
+    component, went = moved(edges, joining.component, trusted) if established else ({}, frozenset())
+    if went:
+        joining = _Joining(edges, component, needed, joining.since, joining.latest)
+    joining.run(SEVERAL)
+    component = joining.component
+    tight = {component[root]: left for root, left in joining.spare.items() if left < math.inf}
     halves = part(edges, component, established) if established else {}
     component |= halves
-    return Contraction(component, _between(edges, component), since, tight, frozenset(halves.values()))
+    return Contraction(component, _between(edges, component), joining.since, tight, frozenset(halves.values()), went)
+
+
+class _Needed(NamedTuple):
+    """Evidence that unions need, see :func:`contract`."""
+
+    trusted: float
+    established: float
+    strayed: float
+
+    def left(self, evidence: float, few: int) -> float:
+        """By how much a union passes, of two components of which the smaller has so many samples; negative: it does not."""
+        return evidence - self.established - self.strayed * few if few > 1 else math.inf
+
+
+class _Joining:
+    """Components while they are joined.
+
+    Args:
+        edges: see :func:`contract`.
+        component: sample to the root of its component at the start, in the order of the ranks.
+        needed: evidence that unions need.
+        since, latest: of the turns before.
+    """
+
+    def __init__(
+        self,
+        edges: Edges,
+        component: Mapping[SampleId, SampleId],
+        needed: _Needed,
+        since: Mapping[SampleId, Turn] = MappingProxyType({}),
+        latest: Turn = (PLAIN, -math.inf, 0),
+    ) -> None:
+        self._needed = needed
+        self._parent = dict(component)
+        self._size = Counter(component.values())
+        self._links = _links(edges, component)
+        self._heap = [
+            (PLAIN, -weight, rank, a, b)
+            for a, others in self._links.items()
+            for b, (weight, rank, _) in others.items()
+            if a < b and weight >= needed.trusted
+        ]
+        heapq.heapify(self._heap)
+        self.since, self.latest = dict(since), latest
+        self.spare: dict[SampleId, float] = {}
+
+    @property
+    def component(self) -> dict[SampleId, SampleId]:
+        """Sample to the first of its component, in the order of the ranks."""
+        return _name(self._parent)
+
+    def run(self, last: int) -> None:
+        """Do the unions whose turn comes, up to those of class ``last``."""
+        links, heap, size = self._links, self._heap, self._size
+        while heap and heap[0][0] <= last:
+            kind, negative, rank, a, b = heapq.heappop(heap)
+            self.latest = max(self.latest, (kind, negative, rank))
+            if a not in links or links[a].get(b, (0.0,))[:2] != (-negative, rank):
+                continue  # one of the two was joined since, or evidence was added
+            few = min(size[a], size[b])
+            opposed = OPPOSED if links[a][b][2] < 0.0 else PLAIN
+            now = PLAIN if self._needed.established == 0.0 else SEVERAL if few > 1 else opposed
+            if now > kind:
+                heapq.heappush(heap, (now, negative, rank, a, b))
+                continue
+            left = self._needed.left(-negative, few)
+            if left >= 0.0:  # else it waits for more evidence, which would be pushed anew
+                self._join(a, b, left)
+
+    def _join(self, a: SampleId, b: SampleId, left: float) -> None:
+        big, small = (a, b) if len(self._links[a]) >= len(self._links[b]) else (b, a)
+        self._parent[small] = big
+        for one in (a, b):
+            if self._size[one] == 1:
+                self.since.setdefault(one, self.latest)
+        self._size[big] += self._size[small]
+        self.spare[big] = min(left, self.spare.get(big, math.inf), self.spare.pop(small, math.inf))
+        for other, link in _move(self._links, small, big):
+            if link[0] >= self._needed.trusted:
+                heapq.heappush(self._heap, (PLAIN, -link[0], link[1], *ascending(big, other)))
 
 
 def part(edges: Edges, component: Mapping[SampleId, SampleId], least: float) -> dict[SampleId, SampleId]:
@@ -181,13 +241,14 @@ def ascending(a: SampleId, b: SampleId) -> tuple[SampleId, SampleId]:
     return (a, b) if a <= b else (b, a)
 
 
-def _links(edges: Edges) -> Links:
-    """Every edge from both its ends, samples in the order of the edges."""
-    links: Links = {}
+def _links(edges: Edges, component: Mapping[SampleId, SampleId]) -> Links:
+    """What edges between components add up to, from both ends, roots in the order of the edges."""
+    links: Links = {root: {} for root in component.values()}
     for pair, (weight, rank) in edges.items():
-        link = (weight, rank, min(weight, 0.0))
-        links.setdefault(pair.first, {})[pair.second] = link
-        links.setdefault(pair.second, {})[pair.first] = link
+        a, b = component[pair.first], component[pair.second]
+        if a != b:
+            total, first, against = links[a].get(b, (0.0, rank, 0.0))
+            links[a][b] = links[b][a] = (total + weight, first, against + min(weight, 0.0))
     return links
 
 
@@ -205,11 +266,11 @@ def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, 
     return changed
 
 
-def _name(order: Sequence[SampleId], parent: dict[SampleId, SampleId]) -> dict[SampleId, SampleId]:
-    """Sample to the first of its component, in that order."""
+def _name(parent: dict[SampleId, SampleId]) -> dict[SampleId, SampleId]:
+    """Sample to the first of its component, in the same order."""
     earliest: dict[SampleId, SampleId] = {}
     component: dict[SampleId, SampleId] = {}
-    for sample in order:
+    for sample in parent:
         top = sample
         while parent[top] != top:
             parent[top] = parent[parent[top]]

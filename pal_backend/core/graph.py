@@ -10,6 +10,7 @@ evidence for "same" between them come first, and evidence between components add
   have been seen, that takes two answers, and more for larger ones, and comes last, when all that is said of either is
   known: one wrong "same", or one misplaced sample, never merges two groups;
 * one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
+* a sample that all answers about it put elsewhere than the first ones did is moved there;
 * more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set;
 * what a lead decided of a pair (:attr:`Origin.DECISION`) is all that counts of that pair, the last decision if there are
   several, and it weighs more than any number of answers on others. Error rates are those of the answers without it.
@@ -88,6 +89,7 @@ class SimilarityGraph:
         since: when each sample was first joined to another, see :class:`~pal_backend.core.contraction.Contraction`.
         spare: root to the evidence by which its tightest union passed, see there.
         halves: the roots of components that answers set against each other though they would be joined, see there.
+        moved: samples that were moved or that this cut off, see there.
         parted: the roots of components that a lead declared to be groups of their own.
         people: the graph without leads' decisions, None where there are none.
     """
@@ -102,6 +104,7 @@ class SimilarityGraph:
     since: Mapping[SampleId, Turn]
     spare: Mapping[Root, float]
     halves: frozenset[Root] = frozenset()
+    moved: frozenset[SampleId] = frozenset()
     parted: frozenset[Root] = frozenset()
     people: SimilarityGraph | None = None
 
@@ -146,7 +149,8 @@ class SimilarityGraph:
     def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        component, between, since, spare, halves = contract(said, TRUSTED, established, _strayed(rates, established))
+        found = contract(said, TRUSTED, established, _strayed(rates, established))
+        component, between = found.component, found.between
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:
@@ -155,7 +159,20 @@ class SimilarityGraph:
         split = (pair for pair, edge in edges.items() if edge.decided is Purpose.SPLIT and edge.weight < 0.0)
         roots = (ascending(component[first], component[second]) for first, second in split)
         parted = frozenset(root for key in roots if key in cannot for root in key)
-        return cls(edges, component, between, dict(against), cannot, rates, established, since, spare, halves, parted)
+        return cls(
+            edges,
+            component,
+            between,
+            dict(against),
+            cannot,
+            rates,
+            established,
+            found.since,
+            found.spare,
+            halves=found.halves,
+            moved=found.moved,
+            parted=parted,
+        )
 
     def weigh(self, answer: Answer) -> float | None:
         """Log-odds of "same" that the answer carries, 0 where the pair is decided; None if its annotator is new, or it is a
@@ -192,8 +209,8 @@ class SimilarityGraph:
             return replace(self, edges=edges)
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
         # what would be joined but for answers against each other is looked at as a whole
-        halves = self.halves.intersection((a, b))
-        if a != b and weight < 0.0 and len(halves) < 2:
+        halves, moved = self.halves.intersection((a, b)), self.moved.intersection(answer.pair)
+        if a != b and weight < 0.0 and len(halves) < 2 and not moved:
             # more against a union that does not come about even without it
             return self._parting(answer.pair, ascending(a, b), edges)
         if not self.established:
@@ -201,7 +218,7 @@ class SimilarityGraph:
                 return None
             if a == b:
                 return replace(self, edges=edges)
-        joined = None if halves else self._joining(answer.pair, weight, edges)
+        joined = None if halves or moved else self._joining(answer.pair, weight, edges)
         return joined or self._resolve(edges, self.rates, self.established)
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
@@ -227,6 +244,8 @@ class SimilarityGraph:
         root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
         if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
             return None
+        if any(Pair.of(alone, sample) in edges for sample in self.moved - {alone}):
+            return None  # before it was moved it may have been where the sample is to join
         spare = dict(self.spare)
         if root in spare:
             # one more sample may ask for more evidence of the unions that made the component

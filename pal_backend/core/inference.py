@@ -207,6 +207,17 @@ class Answered:
         weights[[self._at[row] for row in rows]] = values
         return np.asarray(weights @ self._seen[: len(weights)], np.float32)
 
+    def correlation(self, rows: Sequence[int]) -> Floats:
+        """How near rows are to each other: ``G_ij / sqrt(G_ii G_jj)``, float64 (L, L), 0 to 1.
+
+        Args:
+            rows: L rows whose :meth:`inverse` was asked for.
+        """
+        at = np.asarray([self._at[row] for row in rows], np.int64)
+        g = self._g[np.ix_(at, at)]
+        scale = np.sqrt(np.maximum(np.diag(g), 1e-12))
+        return np.asarray(g / scale[:, None] / scale)
+
     def _meet(self, rows: Sequence[int]) -> None:
         have, size = len(self._at), len(self._at) + len(rows)
         if size > len(self._g):

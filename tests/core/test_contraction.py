@@ -55,14 +55,14 @@ def test_larger_components_need_more_still() -> None:
 
 
 def test_samples_alone_come_before_unions_of_several() -> None:
-    """A sample that an error put to "a" speaks for some of the others while the rest is still to come: once errors were
-    seen, two groups are judged when both are whole. Before, the strongest union is done first.
+    """Samples of "a" that speak for some of the others while the rest is still to come: once errors were seen, two groups are
+    judged when both are whole. Before, the strongest union is done first.
     """
-    rows = [("a", "s", 3.0), ("x", "y", 3.0), ("s", "x", 3.0), ("s", "y", 3.0)]  # "s" is of the others
-    rows += [("a", "b", 3.0), ("y", "z", 3.0), ("a", "z", -3.0), ("b", "z", -3.0), ("b", "x", -3.0)]
+    rows = [("a", "s", 3.0), ("a", "b", 3.0), ("x", "y", 3.0), ("s", "x", 3.0), ("b", "y", 3.0)]
+    rows += [("y", "z", 3.0), ("a", "z", -3.0), ("b", "z", -3.0), ("s", "z", -3.0)]
     assert contract(edges(*rows), 1.0, 4.0).component["x"] == "x"
     assert contract(edges(*rows), 1.0, 0.0).component["x"] == "a"
-    assert contract(edges(*rows, ("b", "y", 9.0)), 1.0, 4.0).component["x"] == "a"
+    assert contract(edges(*rows, ("b", "x", 9.0)), 1.0, 4.0).component["x"] == "a"
 
 
 def test_spare_tells_by_how_much_several_were_joined() -> None:

@@ -145,6 +145,10 @@ def _seams(state: State) -> list[tuple[int, int, float]]:
         if score <= SETTLED:
             continue
         small, large = (ranked[side[ranked] == which][:4].tolist() for which in (0, 1))
+        if state.kind is QuestionKind.SCREEN:
+            # an anchor that nothing else is asked about would have a screen of its own
+            first = ranked[side[ranked] >= 0][0]
+            small, large = (small, [first]) if first in large else (large, [first])
         free = ((a, b) for a in small for b in large if state.askable(a, b))
         rows += [(a, b, score) for a, b in itertools.islice(free, 1)]
     return rows

@@ -1,9 +1,10 @@
 """Where a group may have been sewn together wrongly: one wrong "same" joins two groups, and nothing else would tell.
 
-Cutting one edge of the spanning tree of a group's "same" answers leaves two sides. How likely the two are one group is
-judged as for two groups that may be one: from the neighbour graph, by the share of the smaller side's ties that run to
-the other side, and from all answers between the sides. Ties between answered samples are the conductances ``-Q_ij`` of
-the neighbour graph reduced to them (Kron reduction; Dorfler and Bullo 2013, "Kron reduction of graphs", eq. 5).
+How likely the two sides of a group (:mod:`pal_backend.core.asking.sides`) are one group is judged as for two groups that may
+be one: from the neighbour graph, by the share of the smaller side's ties that run to the other side, from all answers between
+the sides, and from what is said of samples in no group that look like one side (:class:`Bystanders`). Ties between answered
+samples are the conductances ``-Q_ij`` of the neighbour graph reduced to them (Kron reduction; Dorfler and Bullo 2013, "Kron
+reduction of graphs", eq. 5).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
+from pal_backend.core.asking.sides import Sides, by_answers, by_nearness
 from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
@@ -27,8 +28,12 @@ Ints = NDArray[np.int64]
 
 LEAST = 0.003
 """Least chance that ties tell nothing."""
+LEAST_SEVERAL = 0.02
+"""Least belief that a side of several belongs with the others: who looks at all sides finds the one that looks worst."""
 LOOKED, KEPT = 12, 8
 """Seams whose samples are counted, and those kept, the most doubtful ones."""
+STRONGEST = 50.0
+"""Log-odds beyond which evidence about one sample makes no difference."""
 
 
 class Seam(NamedTuple):
@@ -58,16 +63,32 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answere
     evidence = _evidence(space, graph, answered) * beliefs.dials.strength
     group = beliefs.placed[answered]
     to_groups = ties @ beliefs.probabilities[answered, :-1].astype(np.float64)
+    near, lone = known.correlation(answered.tolist()), np.flatnonzero(group < 0)
+    chances = _met_first(q, lone)
     found: list[_Cut] = []
     for k in range(len(beliefs.groups)):
         inside = np.flatnonzero(group == k)
         if len(inside) >= 3:
-            here = mass * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12))
-            said = evidence[inside][:, inside].toarray()
-            elsewhere = np.delete(to_groups, k, axis=1)
-            found += _cuts(k, inside, ties, elsewhere=elsewhere, mass=here, evidence=said, dials=beliefs.dials)
-    found = sorted(found, key=lambda cut: -cut.stake)[:LOOKED]
-    return sorted(_staked(beliefs, known, answered, found), key=lambda seam: -seam.stake)[:KEPT]
+            members = _Members(
+                group=k,
+                rows=inside,
+                ties=ties[np.ix_(inside, inside)],
+                elsewhere=np.delete(to_groups[inside], k, axis=1),
+                mass=mass[inside] * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12)),
+                evidence=evidence[inside][:, inside].toarray(),
+                bystanders=Bystanders.of(beliefs, k, lone, chances[:, inside], evidence[lone][:, inside].toarray()),
+            )
+            for sides in (by_answers(members.evidence), by_nearness(near[np.ix_(inside, inside)])):
+                found += _cuts(members.listed(sides.order), sides, beliefs.dials)
+    # both trees may have the same two sides
+    once = {np.sort(min(cut.side, cut.rest, key=_first)).tobytes(): cut for cut in found}
+    most = sorted(once.values(), key=lambda cut: -cut.stake)[:LOOKED]
+    return sorted(_staked(beliefs, known, answered, most), key=lambda seam: -seam.stake)[:KEPT]
+
+
+def _first(rows: Ints) -> int:
+    """The lowest of them, by which one of two sides is told from the other."""
+    return int(rows.min())
 
 
 def _staked(beliefs: Beliefs, known: Answered, answered: Ints, found: Sequence[_Cut]) -> list[Seam]:
@@ -106,6 +127,83 @@ def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.cs
     return sparse.csr_array(half + half.T)
 
 
+def _met_first(q: Floats, lone: Ints) -> Floats:
+    """Chance that a walk from each of U answered rows meets each of all L first, those U not counted, (U, L)."""
+    chances = np.zeros((len(lone), len(q)))
+    if len(lone):
+        others = np.setdiff1d(np.arange(len(q)), lone)
+        chances[:, others] = np.maximum(-np.linalg.solve(q[np.ix_(lone, lone)], q[np.ix_(lone, others)]), 0.0)
+    return chances
+
+
+class Bystanders(NamedTuple):
+    """U answered samples in no group, beside a group of n members.
+
+    Where one wrong "same" put a sample into a group, all that look like it are believed to be of that group, are said to
+    differ from its other members, and are in no group then. They speak against the side that they do not look like.
+
+    Args:
+        share: (U, n), of the chances to meet a member first; rows sum to 1 or are 0.
+        evidence: (U, n), log-odds of "same" with each member.
+        belief: (U,), in the group, without the sample's own answers.
+        otherwise: (U,), belief in all else times the likelihood of the answers then.
+    """
+
+    share: Floats
+    evidence: Floats
+    belief: Floats
+    otherwise: Floats
+
+    @classmethod
+    def of(cls, beliefs: Beliefs, group: int, lone: Ints, chances: Floats, evidence: Floats) -> Bystanders:
+        """Of the rows ``lone`` among the answered ones; ``chances`` and ``evidence`` (U, n) are of the members of ``group``."""
+        own = beliefs.own[lone]
+        odds = np.exp(np.clip(beliefs.evidence[lone] * beliefs.dials.strength, -STRONGEST, STRONGEST))
+        odds[:, group] = 0.0
+        share = chances / np.maximum(chances.sum(axis=1), 1e-12)[:, None]
+        return cls(share, evidence, own[:, group], own[:, -1] + (own[:, :-1] * odds).sum(axis=1))
+
+    def told(self, sides: Sides) -> Floats:
+        """Log-odds that each side and the others are one group, (C,), as for two groups (:mod:`pal_backend.core.merging`).
+
+        With b a sample's belief in the group, s its share on the side, r and r' the likelihoods of its answers about the side
+        and about the others, and B all else: ``ln (B + b r r') / (B + b (s r + (1 - s) r'))``.
+        """
+        share, said = sides.sums(self.share), sides.sums(self.evidence)
+        rest, others = self.share.sum(axis=1)[:, None] - share, self.evidence.sum(axis=1)[:, None] - said
+        r, r_others = (np.exp(np.clip(some, -STRONGEST, STRONGEST)) for some in (said, others))
+        b, otherwise = self.belief[:, None], self.otherwise[:, None]
+        one = otherwise + b * (share + rest) * r * r_others
+        two = otherwise + b * (share * r + rest * r_others)
+        return np.asarray(np.log(np.maximum(one, 1e-12) / np.maximum(two, 1e-12)).sum(axis=0))
+
+
+class _Members(NamedTuple):
+    """n members of a group: their places among the answered rows, ties to each other (n, n) and to each other group
+    (n, K - 1), samples that each speaks for (n,), log-odds of "same" between them (n, n), and bystanders.
+    """
+
+    group: int
+    rows: Ints
+    ties: Floats
+    elsewhere: Floats
+    mass: Floats
+    evidence: Floats
+    bystanders: Bystanders
+
+    def listed(self, order: Ints) -> _Members:
+        """Those of ``order`` only, in that order."""
+        by = self.bystanders
+        return self._replace(
+            rows=self.rows[order],
+            ties=self.ties[np.ix_(order, order)],
+            elsewhere=self.elsewhere[order],
+            mass=self.mass[order],
+            evidence=self.evidence[np.ix_(order, order)],
+            bystanders=by._replace(share=by.share[:, order], evidence=by.evidence[:, order]),
+        )
+
+
 class _Cut(NamedTuple):
     """Two sides of a group, by their places among the answered rows; P(they are two groups), and a first guess of what is
     at stake.
@@ -118,38 +216,21 @@ class _Cut(NamedTuple):
     stake: float
 
 
-def _cuts(
-    group: int, inside: Ints, ties: Floats, *, elsewhere: Floats, mass: Floats, evidence: Floats, dials: Dials
-) -> list[_Cut]:
-    tree = csgraph.minimum_spanning_tree(
-        sparse.csr_array(np.where(evidence > 0.0, 1.0 / np.maximum(evidence, 1e-9), 0.0))
-    )
-    order, before = csgraph.depth_first_order(tree, 0, directed=False)
-    size = len(order)
-    # where only answers about samples that the space does not know tie a part to the rest, that part is left out
-    inside, evidence = inside[order], evidence[np.ix_(order, order)]
-    place = np.empty(before.size, np.int64)
-    place[order] = np.arange(size)
-    parent = place[before[order[1:]]]
-    below = np.ones(size, np.int64)
-    for child in range(size - 1, 0, -1):
-        below[parent[child - 1]] += below[child]
-    start = np.arange(1, size)
-    end = start + below[1:]
-    part = ties[np.ix_(inside, inside)]
-    across, said = _across(part, start, end), _across(evidence, start, end)
-    outward = np.concatenate([np.zeros((1, elsewhere.shape[1])), np.cumsum(elsewhere[inside], axis=0)])
-    weight = np.concatenate([[0.0], np.cumsum(mass[inside])])
-    here, there = weight[end] - weight[start], weight[-1] - (weight[end] - weight[start])
-    out_here = outward[end] - outward[start]
-    share = np.maximum(belonging(across, out_here, dials), belonging(across, outward[-1] - out_here, dials))
+def _cuts(members: _Members, sides: Sides, dials: Dials) -> list[_Cut]:
+    """The sides with most at stake, of members in the order of the sides."""
+    across, out = sides.across(members.ties), sides.sums(members.elsewhere.T).T
+    said = sides.across(members.evidence) + members.bystanders.told(sides)
+    whole = members.elsewhere.sum(axis=0)
+    share = np.maximum(belonging(across, out, dials), belonging(across, whole - out, dials))
+    count = sides.end - sides.start
+    share = np.where(np.minimum(count, len(members.rows) - count) > 1, np.maximum(share, LEAST_SEVERAL), share)
     two = 1.0 / (1.0 + np.exp(np.clip(np.log(share) - np.log1p(-share) + said, -30.0, 30.0)))
-    stake = two * np.minimum(here, there)
+    here = sides.sums(members.mass)
+    stake = two * np.minimum(here, members.mass.sum() - here)
     found = []
     for cut in np.argsort(-stake, kind="stable")[:KEPT].tolist():
-        side = np.zeros(size, bool)
-        side[start[cut] : end[cut]] = True
-        found.append(_Cut(group, inside[side], inside[~side], float(two[cut]), float(stake[cut])))
+        side = sides.member(cut)
+        found.append(_Cut(members.group, members.rows[side], members.rows[~side], float(two[cut]), float(stake[cut])))
     return found
 
 
@@ -164,16 +245,3 @@ def belonging(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:
     share = own / np.maximum(own + ((elsewhere / top[:, None]) ** dials.power).sum(axis=1), 1e-12)
     least = max(dials.astray, LEAST) / (elsewhere.shape[1] + 1)
     return np.asarray(np.clip(share, least, 1.0 - least))
-
-
-def _across(m: Floats, start: Ints, end: Ints) -> Floats:
-    """Sum of a symmetric matrix between the rows [start, end) and all others, for each interval."""
-    rows = np.concatenate([[0.0], np.cumsum(m.sum(axis=1))])
-    return np.asarray(rows[end] - rows[start] - _within(m, start, end))
-
-
-def _within(m: Floats, start: Ints, end: Ints) -> Floats:
-    """Sum of a matrix over the square blocks [start, end)."""
-    total = np.zeros((len(m) + 1, len(m) + 1))
-    total[1:, 1:] = m.cumsum(axis=0).cumsum(axis=1)
-    return np.asarray(total[end, end] - total[start, end] - total[end, start] + total[start, start])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pal_backend.core.asking.seams import Seam, belonging, seams, unsettled
+from pal_backend.core.asking.seams import Bystanders, Seam, belonging, seams, unsettled
+from pal_backend.core.asking.sides import Sides
 from pal_backend.core.asking.state import State
 from pal_backend.core.beliefs import Beliefs, Dials, believe
 from pal_backend.core.graph import SimilarityGraph
@@ -113,3 +114,32 @@ def test_ties_that_rounding_puts_below_nothing_count_as_none() -> None:
     found = belonging(np.asarray([-1e-18, 0.5]), np.asarray([[0.3, -1e-18], [-1e-18, -1e-19]]), Dials(power=2.5))
     assert 0.0 < found[0] < 0.01
     assert 0.99 < found[1] < 1.0
+
+
+def test_two_wrong_answers_between_the_same_sides_are_one_seam() -> None:
+    """No cut of one "same" parts what two of them join; how near the members are to each other does."""
+    _, _, (top, *_) = worked_out([*TREES, *APART, WRONG, said(311, IDS[9], IDS[73], "same")])
+    sides = sorted([sorted(top.small.tolist()), sorted(top.large.tolist())])
+    assert sides == [list(range(EACH)), list(range(60, 60 + EACH))]
+
+
+def test_bystanders_speak_against_the_side_they_do_not_look_like() -> None:
+    """One that looks like the first member and differs from the second tells that the two sides are two, as far as it is
+    believed to be of the group; one that differs from what it looks like tells nothing of sides.
+    """
+    sides, r = Sides(np.arange(3), np.asarray([0]), np.asarray([1])), np.exp(-2.0)
+    share, each = np.asarray([[1.0, 0.0, 0.0]]), np.ones(1)
+    for belief in (0.8, 0.1):
+        told = Bystanders(share, np.asarray([[0.0, -2.0, 0.0]]), belief * each, (1.0 - belief) * each).told(sides)
+        assert np.allclose(told, np.log(1.0 - belief + belief * r))
+    told = Bystanders(share, np.asarray([[-2.0, 0.0, 0.0]]), 0.8 * each, 0.2 * each).told(sides)
+    assert np.allclose(told, 0.0)
+
+
+def test_a_group_s_bystanders_are_told_by_what_they_meet_first() -> None:
+    """Samples near the one member that was joined wrongly, each said to differ from another member, are shares of that one."""
+    answers = [answer for answer in TREES if not set(answer.pair) & set(IDS[60:120])]
+    beside = [said(320 + n, IDS[61 + n], IDS[0], "different") for n in range(5)]
+    _, beliefs, found = worked_out([*answers, APART[0], said(310, IDS[0], IDS[60], "same"), *beside])
+    assert (beliefs.placed[61:66] == -1).all() and beliefs.placed[60] == beliefs.placed[0]
+    assert next(seam for seam in found if seam.small.tolist() == [60]).two > 0.9

@@ -1,0 +1,90 @@
+"""Samples that answers, taken together, put elsewhere than joining did.
+
+Joining takes one union after another and never looks back: a sample that one wrong "same" put into a component stays there,
+however many answers say where it belongs, and then holds the two together. So before whole components are joined, samples
+are moved one by one, each time the one by which answers gain most: the moves of Kernighan and Lin 1970, "An efficient
+heuristic procedure for partitioning graphs", as for multicuts (Keuper et al. 2015, Algorithm 2), without their look ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_backend.core.vocabulary import Pair, SampleId
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def moved(
+    edges: Mapping[Pair, tuple[float, int]], component: Mapping[SampleId, SampleId], least: float
+) -> tuple[dict[SampleId, SampleId], frozenset[SampleId]]:
+    """Sample to the root of its component after all moves, in the same order, and the samples that this is due to: those
+    moved, and those that a move cut off from the first of their component. Two others are together if they were.
+
+    Args:
+        edges: pair to log-odds of "same" and rank.
+        component: sample to its root, in the order of the ranks.
+        least: evidence that a move has to gain, above 0: so there is an end to them.
+    """
+    at = {sample: n for n, sample in enumerate(component)}
+    ends: Ints = np.asarray([(at[pair.first], at[pair.second]) for pair in edges], np.int64).reshape(-1, 2)
+    weight: Floats = np.asarray([weight for weight, _ in edges.values()])
+    here = np.asarray([at[root] for root in component.values()], np.int64)
+    went: set[SampleId] = set()
+    samples = list(component)
+    while (move := _best(ends, weight, here, least)) is not None:
+        sample, there = move
+        here[sample] = there
+        went.add(samples[sample])
+    if not went:
+        return dict(component), frozenset()
+    inside = (weight > 0.0) & (here[ends[:, 0]] == here[ends[:, 1]])
+    now = _connected(samples, ends[inside].tolist())
+    first: dict[SampleId, SampleId] = {}
+    for sample, root in now.items():
+        if sample not in went and first.setdefault(component[sample], root) != root:
+            went.add(sample)
+    return now, frozenset(went)
+
+
+def _best(ends: Ints, weight: Floats, here: Ints, least: float) -> tuple[int, int] | None:
+    """The sample whose move gains most, the first of such, and where it goes; None where none gains enough.
+
+    Components are named after one of their samples, so that there is always a name for one more.
+    """
+    size = len(here)
+    keys = np.concatenate([ends[:, 0] * size + here[ends[:, 1]], ends[:, 1] * size + here[ends[:, 0]]])
+    found, each = np.unique(keys, return_inverse=True)
+    total = np.bincount(each, np.concatenate([weight, weight]), len(found))
+    sample, there = np.divmod(found, size)
+    mine = there == here[sample]
+    own = np.zeros(size)
+    own[sample[mine]] = total[mine]
+    # who leaves for no other component is alone then, which is neither for nor against anything
+    gain = np.where(mine, 0.0, total) - own[sample]
+    best = int(gain.argmax()) if len(gain) else -1
+    if best < 0 or gain[best] < least:
+        return None
+    if not mine[best]:
+        return int(sample[best]), int(there[best])
+    return int(sample[best]), int(np.setdiff1d(np.arange(size), here)[0])
+
+
+def _connected(samples: list[SampleId], links: list[list[int]]) -> dict[SampleId, SampleId]:
+    """Sample to the first that links lead to."""
+    top = list(range(len(samples)))
+
+    def find(n: int) -> int:
+        while top[n] != n:
+            top[n] = top[top[n]]
+            n = top[n]
+        return n
+
+    for a, b in links:
+        low, high = sorted((find(a), find(b)))
+        top[high] = low
+    return {sample: samples[find(n)] for n, sample in enumerate(samples)}
