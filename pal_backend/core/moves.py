@@ -34,12 +34,11 @@ def moved(
     ends: Ints = np.asarray([(at[pair.first], at[pair.second]) for pair in edges], np.int64).reshape(-1, 2)
     weight: Floats = np.asarray([weight for weight, _ in edges.values()])
     here = np.asarray([at[root] for root in component.values()], np.int64)
-    went: set[SampleId] = set()
-    samples = list(component)
+    samples, went = list(component), set[SampleId]()
     while (move := _best(ends, weight, here, least)) is not None:
-        sample, there = move
-        here[sample] = there
-        went.add(samples[sample])
+        row, there = move
+        here[row] = there
+        went.add(samples[row])
     if not went:
         return dict(component), frozenset()
     inside = (weight > 0.0) & (here[ends[:, 0]] == here[ends[:, 1]])
