@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,7 +46,7 @@ HEARD = 2
 
 @dataclass(frozen=True, eq=False)
 class Dials:
-    """What the answers themselves set: see :mod:`pal_backend.core.priors`. ``level`` is float32 (K,), or one for all."""
+    """What the answers themselves set: see :mod:`pal_backend.core.priors`. ``level`` is float32 (K,), or (1,) for all groups alike."""
 
     none: float = 1.0
     power: float = 1.0
@@ -53,7 +54,7 @@ class Dials:
     strength: float = 1.0
     temperature: float = 1.0
     mix: float = 0.0
-    level: Float | float = 1.0
+    level: Float = dataclasses.field(default_factory=lambda: np.ones(1, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
     groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own
-    spoken = spoken_for(probabilities, np.asarray(dials.level) ** dials.power, answered, group)
+    spoken = spoken_for(probabilities, dials.level**dials.power, answered, group)
     if not spoken.all():
         # only itself is in it: "none of them" as yet
         groups = tuple(root for root, kept in zip(groups, spoken.tolist(), strict=True) if kept)
@@ -159,7 +160,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         probabilities, own, both, alone = (_fold(p, spoken) for p in (probabilities, own, both, alone))
         evidence, field, opinion = evidence[:, spoken], field[:, spoken], opinion[:, spoken]
         opinion /= opinion.sum(axis=1, keepdims=True)
-        dials = replace(dials, level=np.asarray(dials.level)[spoken])
+        dials = replace(dials, level=dials.level[spoken])
     field[answered] = both[:, :-1]
     placed = np.full(walk.size, -1, np.int64)
     placed[answered] = group
