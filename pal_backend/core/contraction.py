@@ -32,7 +32,7 @@ PLAIN, OPPOSED, SEVERAL = range(3)
 LANCZOS = 50
 """Vectors out of which the leading eigenvector of a component is made; all there are, if it has fewer samples."""
 NOTHING = 1e-9
-"""Entries of an eigenvector nearer to 0 have no sign."""
+"""Evidence, and entries of an eigenvector, nearer to 0 have no sign."""
 
 
 class Contraction(NamedTuple):
@@ -247,23 +247,28 @@ def _links(edges: Edges, component: Mapping[SampleId, SampleId]) -> Links:
     for pair, (weight, rank) in edges.items():
         a, b = component[pair.first], component[pair.second]
         if a != b:
-            total, first, against = links[a].get(b, (0.0, rank, 0.0))
-            links[a][b] = links[b][a] = (total + weight, first, against + min(weight, 0.0))
+            links[a][b] = links[b][a] = _added(links[a].get(b), (weight, rank, min(weight, 0.0)))
     return links
 
 
 def _move(links: Links, small: SampleId, big: SampleId) -> list[tuple[SampleId, Link]]:
     """Hand the links of ``small`` to ``big``, adding up; returns those that changed."""
     changed = []
-    for other, (more, rank, less) in links.pop(small).items():
+    for other, more in links.pop(small).items():
         del links[other][small]
-        if other == big:
-            continue
-        weight, first, against = links[big].get(other, (0.0, rank, 0.0))
-        link = (weight + more, min(first, rank), against + less)
-        links[big][other] = links[other][big] = link
-        changed.append((other, link))
+        if other != big:
+            link = _added(links[big].get(other), more)
+            links[big][other] = links[other][big] = link
+            changed.append((other, link))
     return changed
+
+
+def _added(one: Link | None, other: Link) -> Link:
+    """Both together, as old as the older of those that speak for "same": what tells nothing makes no late answer an early one."""
+    if one is None:
+        return other
+    ranks = [rank for weight, rank, _ in (one, other) if weight > NOTHING]
+    return one[0] + other[0], min(ranks or (one[1], other[1])), one[2] + other[2]
 
 
 def _name(parent: dict[SampleId, SampleId]) -> dict[SampleId, SampleId]:

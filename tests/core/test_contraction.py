@@ -115,3 +115,12 @@ def test_a_pair_said_as_much_for_as_against_has_no_sides() -> None:
     found = part(edges(*hubs, ("x", "y", -9.0), ("z", "w", 0.0), ("k", "z", -5.0), ("k", "w", -5.0)), component, 4.0)
     assert found["p"] == found["q"] == found["k"] != found["h"]
     assert part(edges(("a", "b", -9.0)), dict.fromkeys("ab", "a"), 4.0) == {"a": "a", "b": "b"}
+
+
+def test_a_pair_that_tells_nothing_does_not_make_a_late_answer_early() -> None:
+    """Said both "same" and "different" at first, "a" and "s" tell nothing of a "same" about "a" and "t" that comes last: by
+    then "a" is one of several.
+    """
+    rows = [("a", "s", 0.0), ("s", "t", 6.0), ("a", "b", 3.0), ("a", "c", 3.0), ("s", "u", 3.0), ("a", "t", 3.0)]
+    component = contract(edges(*rows), 1.0, 4.0).component
+    assert component["a"] == component["b"] == component["c"] != component["s"] == component["t"] == component["u"]
