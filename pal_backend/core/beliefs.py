@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pal_backend.core import merging
 from pal_backend.core.annotators import log_odds
+from pal_backend.core.edges import DECIDED
 from pal_backend.core.founding import founded, spoken_for
-from pal_backend.core.graph import DECIDED, Root, SimilarityGraph
+from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, influence, without_itself
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
@@ -40,8 +41,10 @@ Ints = NDArray[np.int64]
 
 ROUNDS = 3
 """Times that beliefs of answered samples are fed back to spreading; more change little."""
-HEARD = 2
-"""Times that the second opinion is heard, the second time on beliefs that hold what it said the first time."""
+HEARD = 4
+"""Times that the second opinion is heard, each time on beliefs that hold what it said before."""
+HEARD_EARLY, EARLY = 2, 60
+"""The same while fewer samples than that are answered: heard again and again it repeats what errors made it say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,9 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         smoother, evidence = space.opinion(graph), found.evidence * dials.strength
         # until it is heard last, only those it learns from, and those who judge it, need to know
         heeding = np.union1d(smoother.taught, answered)
-        for rows in (*(HEARD - 1) * [heeding if len(heeding) < walk.size else EVERYONE], EVERYONE):
+        some = heeding if len(heeding) < walk.size else EVERYONE
+        before_last = (HEARD if len(answered) >= EARLY else HEARD_EARLY) - 1
+        for rows in (*[some] * before_last, EVERYONE):
             probabilities[answered] = both
             scores = smoother.without_itself(probabilities[:, :-1], rows)
             here = answered if isinstance(rows, slice) else np.searchsorted(rows, answered)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.moves import moved
+from pal_backend.core.unions import first_of_each
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Floats = NDArray[np.float64]
@@ -70,9 +71,10 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
     needed = _Needed(trusted, established, strayed)
     joining = _Joining(edges, {sample: sample for pair in edges for sample in pair}, needed)
     joining.run(OPPOSED)
-    component, went = moved(edges, joining.component, trusted) if established else ({}, frozenset())
-    if went:
-        joining = _Joining(edges, component, needed, joining.since, joining.latest)
+    went: frozenset[SampleId] = frozenset()
+    if established:
+        component, went = moved(edges, joining.component, trusted)
+        joining = _Joining(edges, component, needed, joining.since, joining.latest) if went else joining
     joining.run(SEVERAL)
     component = joining.component
     tight = {component[root]: left for root, left in joining.spare.items() if left < math.inf}
@@ -128,7 +130,7 @@ class _Joining:
     @property
     def component(self) -> dict[SampleId, SampleId]:
         """Sample to the first of its component, in the order of the ranks."""
-        return _name(self._parent)
+        return first_of_each(self._parent)
 
     def run(self, last: int) -> None:
         """Do the unions whose turn comes, up to those of class ``last``."""
@@ -269,19 +271,6 @@ def _added(one: Link | None, other: Link) -> Link:
         return other
     ranks = [rank for weight, rank, _ in (one, other) if weight > NOTHING]
     return one[0] + other[0], min(ranks or (one[1], other[1])), one[2] + other[2]
-
-
-def _name(parent: dict[SampleId, SampleId]) -> dict[SampleId, SampleId]:
-    """Sample to the first of its component, in the same order."""
-    earliest: dict[SampleId, SampleId] = {}
-    component: dict[SampleId, SampleId] = {}
-    for sample in parent:
-        top = sample
-        while parent[top] != top:
-            parent[top] = parent[parent[top]]
-            top = parent[top]
-        component[sample] = earliest.setdefault(top, sample)
-    return component
 
 
 def _between(edges: Edges, component: Mapping[SampleId, SampleId]) -> dict[tuple[SampleId, SampleId], float]:

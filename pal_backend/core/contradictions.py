@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
-from pal_backend.core.graph import Contradiction, Edge, Root, SimilarityGraph
+from pal_backend.core.edges import Edge
+from pal_backend.core.graph import Contradiction, Root, SimilarityGraph
 from pal_backend.core.vocabulary import AnnotationKey, Pair, SampleId
 
 

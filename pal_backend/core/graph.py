@@ -24,43 +24,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import PLAIN, Edges, Turn, ascending, contract, part
+from pal_backend.core.edges import Edge, add, weigh
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
 """Least log-odds of a trusted union: one answer of a person who errs at most one time in four."""
 TWO_ANSWERS = 1.5
 """Between one and two: evidence of so many ordinary answers cannot come from a single one."""
-ACCEPTED_GUESS = 0.7
-"""An answer that only accepts a guess shown beforehand weighs this much of one given freely."""
-DECIDED = 1000.0
-"""Log-odds of what a lead decided: more than people's answers on other pairs add up to."""
 _TIE = 1e-9
 
 Root = SampleId
 Roots = tuple[Root, Root]
-_SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
-
-
-class Edge(NamedTuple):
-    """All answers on one pair.
-
-    ``weight`` is the log-odds of "same"; ``rank`` the place in time of its first answer that is not "unsure" (of its
-    first one, while all are); ``mixed`` tells that people said both "same" and "different"; ``decided`` why a lead decided
-    it, None while nobody has.
-    """
-
-    weight: float
-    rank: int
-    annotations: tuple[AnnotationKey, ...]
-    mixed: bool = False
-    decided: Purpose | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +122,7 @@ class SimilarityGraph:
         edges: dict[Pair, Edge] = {}
         odds = {name: log_odds(rate) for name, rate in rates.items()}
         for rank, answer in enumerate(ordered):
-            _add(edges, answer, _weigh(answer, odds.get(answer.annotator, 0.0)), rank)
+            add(edges, answer, weigh(answer, odds.get(answer.annotator, 0.0)), rank)
         return cls._resolve(edges, rates, established)
 
     @classmethod
@@ -181,7 +161,7 @@ class SimilarityGraph:
         edge, rate = self.edges.get(answer.pair), self.rates.get(answer.annotator)
         if answer.origin is Origin.DECISION or rate is None:
             return None
-        return 0.0 if edge is not None and edge.decided else _weigh(answer, log_odds(rate))
+        return 0.0 if edge is not None and edge.decided else weigh(answer, log_odds(rate))
 
     def extended(self, answer: Answer) -> SimilarityGraph | None:
         """The graph with one more answer at the end, under the same error rates; None where those are no longer fit: its
@@ -204,7 +184,7 @@ class SimilarityGraph:
         if weight is None:
             return None
         edges = dict(self.edges)
-        _add(edges, answer, weight, self.last_rank + 1)
+        add(edges, answer, weight, self.last_rank + 1)
         if weight == 0.0:
             return replace(self, edges=edges)
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
@@ -347,27 +327,6 @@ def _strayed(rates: Mapping[str, float], established: float) -> float:
     return rate * log_odds(rate)
 
 
-def _weigh(answer: Answer, odds: float) -> float:
-    if answer.origin is Origin.DECISION:
-        return _SIGN[answer.verdict] * DECIDED
-    return _SIGN[answer.verdict] * odds * (ACCEPTED_GUESS if answer.origin is Origin.PREDICTION else 1.0)
-
-
 def _kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roots, float]) -> bool:
     trusted = against.get(key, 0.0) <= -TRUSTED and between.get(key, 0.0) <= _TIE
     return trusted and key[0] != key[1]
-
-
-def _add(edges: dict[Pair, Edge], answer: Answer, weight: float, rank: int) -> None:
-    """Add a later answer to its pair's edge; a pair that people were only unsure about takes its place anew."""
-    old = edges.get(answer.pair)
-    decides = answer.origin is Origin.DECISION
-    if old is not None and (decides or old.decided) and (old.weight or old.mixed):
-        longer = old._replace(annotations=(*old.annotations, answer.annotation))
-        edges[answer.pair] = longer._replace(weight=weight, decided=answer.purpose) if decides else longer
-    elif old is None or not (old.weight or old.mixed or weight == 0.0):
-        held = edges.pop(answer.pair).annotations if old else ()
-        edges[answer.pair] = Edge(weight, rank, (*held, answer.annotation), decided=answer.purpose if decides else None)
-    else:
-        mixed = old.mixed or old.weight * weight < 0.0
-        edges[answer.pair] = Edge(old.weight + weight, old.rank, (*old.annotations, answer.annotation), mixed)

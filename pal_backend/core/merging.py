@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.graph import DECIDED
+from pal_backend.core.edges import DECIDED
 from pal_backend.core.neighbours import Space
 
 Float = NDArray[np.float32]

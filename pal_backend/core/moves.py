@@ -8,11 +8,13 @@ heuristic procedure for partitioning graphs", as for multicuts (Keuper et al. 20
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.unions import first_of_each, top
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Ints = NDArray[np.int64]
@@ -42,7 +44,7 @@ def moved(
     if not went:
         return dict(component), frozenset()
     inside = (weight > 0.0) & (here[ends[:, 0]] == here[ends[:, 1]])
-    now = _connected(samples, ends[inside].tolist())
+    now = _connected(samples, compress(edges, inside.tolist()))
     first: dict[SampleId, SampleId] = {}
     for sample, root in now.items():
         if sample not in went and first.setdefault(component[sample], root) != root:
@@ -73,17 +75,9 @@ def _best(ends: Ints, weight: Floats, here: Ints, least: float) -> tuple[int, in
     return int(sample[best]), int(np.setdiff1d(np.arange(size), here)[0])
 
 
-def _connected(samples: list[SampleId], links: list[list[int]]) -> dict[SampleId, SampleId]:
+def _connected(samples: Iterable[SampleId], links: Iterable[Pair]) -> dict[SampleId, SampleId]:
     """Sample to the first that links lead to."""
-    top = list(range(len(samples)))
-
-    def find(n: int) -> int:
-        while top[n] != n:
-            top[n] = top[top[n]]
-            n = top[n]
-        return n
-
-    for a, b in links:
-        low, high = sorted((find(a), find(b)))
-        top[high] = low
-    return {sample: samples[find(n)] for n, sample in enumerate(samples)}
+    parent = {sample: sample for sample in samples}
+    for pair in links:
+        parent[top(parent, pair.second)] = top(parent, pair.first)
+    return first_of_each(parent)

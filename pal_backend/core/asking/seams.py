@@ -20,6 +20,7 @@ from pal_backend.core.asking.sides import Sides, by_answers, by_nearness
 from pal_backend.core.beliefs import Beliefs, Dials
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
+from pal_backend.core.merging import STRONGEST
 from pal_backend.core.neighbours import Space
 from pal_backend.core.vocabulary import Answer, Verdict
 
@@ -32,8 +33,6 @@ LEAST_SEVERAL = 0.02
 """Least belief that a side of several belongs with the others: who looks at all sides finds the one that looks worst."""
 LOOKED, KEPT = 12, 8
 """Seams whose samples are counted, and those kept, the most doubtful ones."""
-STRONGEST = 50.0
-"""Log-odds beyond which evidence about one sample makes no difference."""
 
 
 class Seam(NamedTuple):
