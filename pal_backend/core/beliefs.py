@@ -43,8 +43,10 @@ ROUNDS = 3
 """Times that beliefs of answered samples are fed back to spreading; more change little."""
 HEARD = 4
 """Times that the second opinion is heard, each time on beliefs that hold what it said before."""
+JUDGED = 2
+"""Of these, the first times, after which it is judged how sharp it is and how much it counts."""
 HEARD_EARLY, EARLY = 2, 60
-"""The same while fewer samples than that are answered: heard again and again it repeats what errors made it say."""
+"""Times that it is heard while fewer samples than that are answered: heard again and again it repeats what errors made it say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +146,17 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         heeding = np.union1d(smoother.taught, answered)
         some = heeding if len(heeding) < walk.size else EVERYONE
         before_last = (HEARD if len(answered) >= EARLY else HEARD_EARLY) - 1
-        for rows in (*[some] * before_last, EVERYONE):
+        for time, rows in enumerate((*[some] * before_last, EVERYONE)):
             probabilities[answered] = both
             scores = smoother.without_itself(probabilities[:, :-1], rows)
             here = answered if isinstance(rows, slice) else np.searchsorted(rows, answered)
-            temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
-            opinion = softmax(scores, temperature)
-            dials = replace(dials, temperature=temperature, mix=mix)
-            own = whole(blend(found.sharp, opinion[here], mix).astype(np.float64), dials.astray, own[:, -1])
+            if time < JUDGED:
+                temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
+                dials = replace(dials, temperature=temperature, mix=mix)
+            opinion = softmax(scores, dials.temperature)
+            own = whole(blend(found.sharp, opinion[here], dials.mix).astype(np.float64), dials.astray, own[:, -1])
             both = posterior(own, evidence, found.group)
-            probabilities[rows] = whole(blend(walked[rows], opinion, mix), dials.astray, none[rows])
+            probabilities[rows] = whole(blend(walked[rows], opinion, dials.mix), dials.astray, none[rows])
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
     groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own

@@ -185,10 +185,12 @@ def mixture(own: Floats, scores: NDArray[Any], none: Floats, astray: float, evid
     """
     if len(own) < FEW:
         return TEMPERATURES[len(TEMPERATURES) // 2], MIXES[len(MIXES) // 2]
-    found, answers, log = {}, Answers(evidence), np.log(own)
+    answers, log = Answers(evidence), np.log(own)
+    # what does not count may be as sharp as it likes
+    found = {(TEMPERATURES[0], 0.0): answers.fit(_powers(log), none, [astray])[0]}
     for temperature in TEMPERATURES:
         other = _log_opinion(softmax(scores, temperature).astype(np.float64))
-        for mix in MIXES:
+        for mix in MIXES[1:]:
             [found[temperature, mix]] = answers.fit(_between(log, other, mix), none, [astray])
     return max(found, key=lambda key: found[key])
 

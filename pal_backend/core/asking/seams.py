@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pal_backend.core.asking.sides import Sides, by_answers, by_nearness
 from pal_backend.core.beliefs import Beliefs, Dials
@@ -74,8 +73,8 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answere
                 ties=ties[np.ix_(inside, inside)],
                 elsewhere=np.delete(to_groups[inside], k, axis=1),
                 mass=mass[inside] * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12)),
-                evidence=evidence[inside][:, inside].toarray(),
-                bystanders=Bystanders.of(beliefs, k, lone, chances[:, inside], evidence[lone][:, inside].toarray()),
+                evidence=evidence[np.ix_(inside, inside)],
+                bystanders=Bystanders.of(beliefs, k, lone, chances[:, inside], evidence[np.ix_(lone, inside)]),
             )
             for sides in (by_answers(members.evidence), by_nearness(near[np.ix_(inside, inside)])):
                 found += _cuts(members.listed(sides.order), sides, beliefs.dials)
@@ -118,12 +117,12 @@ def unsettled(space: Space, known: Sequence[Seam], answer: Answer) -> list[Seam]
     return [seam for seam in known if not any(one in seam.small and other in seam.large for one, other in across)]
 
 
-def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> sparse.csr_array:
-    """Log-odds of "same" between answered rows, csr (L, L), symmetric."""
+def _evidence(space: Space, graph: SimilarityGraph, answered: Ints) -> Floats:
+    """Log-odds of "same" between answered rows, (L, L), symmetric."""
     first, second, weight = graph.ends({space.sample_ids[row]: i for i, row in enumerate(answered.tolist())})
-    size = len(answered)
-    half = sparse.coo_array((weight, (first, second)), shape=(size, size))
-    return sparse.csr_array(half + half.T)
+    half = np.zeros((len(answered), len(answered)))
+    half[first, second] = weight
+    return half + half.T
 
 
 def _met_first(q: Floats, lone: Ints) -> Floats:

@@ -126,7 +126,9 @@ class State:
         """All :attr:`members` in a row, group after group."""
         beliefs = self.beliefs
         group = beliefs.placed[beliefs.answered]
-        inside = np.flatnonzero((group >= 0) & ~np.isin(beliefs.answered, list(self.withdrawn)))
+        shown = np.ones(len(self.doubts), bool)
+        shown[list(self.withdrawn)] = False
+        inside = np.flatnonzero((group >= 0) & shown[beliefs.answered])
         confirmed = beliefs.evidence[inside, group[inside]]
         rows, mine = beliefs.answered[inside], group[inside]
         order = np.lexsort((self.space.order[rows], -confirmed, mine))
