@@ -161,20 +161,24 @@ class State:
 
         The best confirmed of those that ``row`` was compared with least: who errs on one example may not on another.
         """
+        return self._partner(group, row)[0]
+
+    def _partner(self, group: int, row: int) -> tuple[int, int]:
+        """The :meth:`representative` there, and how many annotations are about ``row`` and any of the representatives."""
         members = self.members[group]
         if not self.met[row]:
-            return members[0] if members else -1
-        best, fewest = -1, sys.maxsize
+            return (members[0] if members else -1), 0
+        best, fewest, total = -1, sys.maxsize, 0
         for other in members[:REPRESENTATIVES]:
-            if other == row or (pair := self.pair(row, other)) in self.open_pairs:
+            if other == row:
                 continue
+            pair = self.pair(row, other)
             edge = self.graph.edges.get(pair)
             times = len(edge.annotations) if edge else 0
-            if times == 0:
-                return other
-            if times < fewest:
+            total += times
+            if times < fewest and pair not in self.open_pairs:
                 best, fewest = other, times
-        return best
+        return best, total
 
     def meeting(self, group: int, other: int) -> tuple[int, int] | None:
         """Members of two groups to compare, None if there are none whose question is not open: of ``group`` the one that
@@ -182,9 +186,8 @@ class State:
         """
         found, fewest = None, sys.maxsize
         for row in self.members[group][:REPRESENTATIVES]:
-            there = self.members[other][:REPRESENTATIVES] if self.met[row] else ()
-            times = sum(self.times_asked(row, partner) for partner in there)
-            if times < fewest and (partner := self.representative(other, row)) >= 0:
+            partner, times = self._partner(other, row)
+            if times < fewest and partner >= 0:
                 found, fewest = (row, partner), times
             if not times:
                 break
