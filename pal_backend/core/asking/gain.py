@@ -15,8 +15,10 @@ from pal_backend.core.asking.scores import SETTLED, Floats, Ints
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.vocabulary import QuestionKind
 
-SHORTLIST = 80
-"""Samples for which partners are looked up, besides those of open questions."""
+SHORTLIST, SCREENED = 80, 320
+"""Samples for which partners are looked up, besides those of open questions: for pairs, and for screens, which were short
+if there were no more, as those in doubt lie in many groups.
+"""
 MERGES = 8
 """Pairs of groups looked at, and seams, besides those of open questions."""
 LIKELIEST = 6
@@ -40,7 +42,8 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
         return _first(state, _jittered(scores, rng), vain)
     answered = state.beliefs.answered
     scores[answered[state.doubts[answered] < SETTLED]] = 0.0
-    most = min(SHORTLIST + 4 * len(state.open_rows), len(scores))
+    listed = SCREENED if state.kind is QuestionKind.SCREEN else SHORTLIST
+    most = min(listed + 4 * len(state.open_rows), len(scores))
     short = np.sort(np.argpartition(-scores, most - 1)[:most])
     partners = _partners(state, short, _likeliest(state, short))
     some = partners >= 0

@@ -65,6 +65,17 @@ def test_seeds_draw_among_near_equals() -> None:
     assert ratio.std() > 0.0 and np.abs(np.log(ratio)).max() < 1.0
 
 
+def test_screens_are_full_while_many_samples_are_in_doubt() -> None:
+    """Though those most in doubt lie in many groups."""
+    space, labels = clusters(groups=12, each=80, spread=0.6)
+    learner, shown = Learner(space), list[int]()
+    for number in range(50):
+        [screen] = learner.ask(1, kind=QuestionKind.SCREEN, candidates=8)
+        shown.append(len(screen.candidates))
+        learner.update(truthful(number, screen, space, labels), ())
+    assert np.mean(shown[10:]) > 7.5
+
+
 @pytest.mark.parametrize("known", [0, 5, 20])
 @pytest.mark.parametrize("kind", list(QuestionKind))
 def test_what_people_cannot_tell_does_not_come_again_and_again(known: int, kind: QuestionKind) -> None:
