@@ -45,8 +45,8 @@ HEARD = 4
 """Times that the second opinion is heard, each time on beliefs that hold what it said before."""
 JUDGED = 2
 """Of these, the first times, after which it is judged how sharp it is and how much it counts."""
-HEARD_EARLY, EARLY = 2, 60
-"""Times that it is heard while fewer samples than that are answered: heard again and again it repeats what errors made it say."""
+EARLY = 60
+"""While fewer samples are answered it is heard no further: heard again and again it repeats what errors made it say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +145,8 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         # until it is heard last, only those it learns from, and those who judge it, need to know
         heeding = np.union1d(smoother.taught, answered)
         some = heeding if len(heeding) < walk.size else EVERYONE
-        before_last = (HEARD if len(answered) >= EARLY else HEARD_EARLY) - 1
-        for time, rows in enumerate((*[some] * before_last, EVERYONE)):
+        times = HEARD if len(answered) >= EARLY else JUDGED
+        for time, rows in enumerate((*[some] * (times - 1), EVERYONE)):
             probabilities[answered] = both
             scores = smoother.without_itself(probabilities[:, :-1], rows)
             here = answered if isinstance(rows, slice) else np.searchsorted(rows, answered)
