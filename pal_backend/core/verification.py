@@ -10,11 +10,13 @@ The model: the prediction g of sample i, held with belief c, is right with proba
     ``q(c) = (1 - l) sigmoid(a + b logit c)``
 
 a recalibration of the beliefs (Platt 1999) with a ceiling 1 - l for errors that no belief foretells, such as two classes
-taken for one group. What people said of a check is evidence for or against g; with e their error rate, and p_h the belief
-in another group h once g is ruled out,
+taken for one group. What people said of a check is evidence for or against g. With e their error rate and O_kh the chance
+that the groups k and h are one class (1 on the diagonal), whoever is of k is said to be the same as a member of h with
+probability ``s_kh = e + (1 - 2e) O_kh``. With p_h the belief in another group h once g, and what may be one with it, is
+ruled out (``p_h ~ own_h (1 - O_gh)``),
 
-    ``P(said | right) = (1 - e)^(same_g + different_others) e^(different_g + same_others)``
-    ``P(said | wrong) = sum_h p_h (1 - e)^(same_h + different_rest) e^(different_h + same_rest)``
+    ``P(said | k) = prod_h s_kh^same_h (1 - s_kh)^different_h``
+    ``P(said | right) = P(said | g),  P(said | wrong) = sum_h p_h P(said | h)``
 
 which is the correction of Rogan and Gladen (1978) as a likelihood: it can use several answers on a sample, never leaves
 [0, 1], and e is estimated along with the rest. Since q has an intercept, its mean over all samples is what the checks
@@ -33,6 +35,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 from scipy.stats import beta as beta_distribution
 
@@ -43,10 +46,12 @@ from pal_backend.core.vocabulary import Answer, Origin, Purpose, SampleId, Verdi
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-SHIFTS = np.linspace(-4.0, 4.0, 25)
-SLOPES = np.asarray([0.25, 0.4, 0.6, 0.8, 1.0, 1.3])
-SHIFT_SPREAD, SLOPE_SPREAD = 1.5, 0.4
-"""Standard deviations of a around 0 and of ln b around 0: before there are checks the beliefs are only half trusted."""
+SHIFTS = np.linspace(-4.0, 6.0, 31)
+SLOPES = np.asarray([0.25, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.9, 3.8])
+SHIFT_SPREAD, SLOPE_SPREAD = 2.0, 0.7
+"""Standard deviations of a around 0 and of ln b around 0. Late in a sitting beliefs are much too modest at their upper end
+(.96 where .999 are right): with a slope up to 1.3 a check that was wrong in spite of a belief of .6 spoke against all.
+"""
 CEILINGS = np.concatenate([[0.0], np.geomspace(5e-4, 0.5, 15)])
 """Edges of the cells of l."""
 CEILING_PRIOR = (0.5, 10.0)
@@ -56,7 +61,9 @@ ERROR_SPREAD = 0.8
 """Standard deviation of logit e around the rate that the answers as a whole show."""
 FINEST = 1e-6
 """Beliefs are told apart down to this distance from 0 and 1."""
-TAILS = (0.02, 0.995)
+FARTHEST = 50.0
+"""Log-odds beyond which it makes no difference how sure answers are of a check."""
+TAILS = (0.025, 0.998)
 """Quantiles that make the 95 % interval, wider than the model asks for, which pays for what it leaves out: the hardest
 samples are asked about one after another, so those that nobody was asked about are easier than the checks once drawn
 among them, and the truth lies rather above than below. Measured coverage: ``python -m benchmarks.accuracy``."""
@@ -76,6 +83,8 @@ class Believed(Protocol):
     def probabilities(self) -> NDArray[np.floating[Any]]: ...  # noqa: D102
     @property
     def own(self) -> NDArray[np.floating[Any]]: ...  # noqa: D102
+    @property
+    def one(self) -> NDArray[np.floating[Any]]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,21 +173,24 @@ def judge(beliefs: Believed, checks: Checks, error_rate: float) -> Judgement | N
     held = _Held.of(beliefs)
     right, wrong = _likelihoods(beliefs, checks, held.group[checks.at])
     # checks that are alike are reckoned once: a thousand of them make some fifty patterns
-    alike = np.round(np.vstack([4.0 * held.logit[checks.at], 10.0 * np.clip(right - wrong, -50.0, 50.0)]))
+    alike = np.round(np.vstack([4.0 * held.logit[checks.at], 10.0 * np.clip(right - wrong, -FARTHEST, FARTHEST)]))
     patterns, which, many = np.unique(alike, axis=1, return_inverse=True, return_counts=True)
     a, b = (axis.ravel() for axis in np.meshgrid(SHIFTS, SLOPES, indexing="ij"))
     q = expit(a[:, None] + b[:, None] * patterns[0] / 4.0)
-    ratios = np.exp(patterns[1:] / 10.0)
+    ratio = patterns[1:] / 10.0
+    # likelihoods over the larger of the two
+    likely = np.exp(np.minimum(ratio, 0.0)), np.exp(np.minimum(-ratio, 0.0))
     missed = (CEILINGS[1:] + CEILINGS[:-1]) / 2.0
     weights = np.empty((len(ERRORS), len(a), len(missed)))
     for e, m in np.ndindex(len(ERRORS), len(missed)):
-        weights[e, :, m] = np.log1p(q * (1.0 - missed[m]) * (ratios[e] - 1.0)) @ many
-    weights += wrong.sum(axis=1)[:, None, None] + _prior(a, b, error_rate)
+        p = q * (1.0 - missed[m])
+        weights[e, :, m] = np.log(p * likely[0][e] + (1.0 - p) * likely[1][e]) @ many
+    weights += np.maximum(right, wrong).sum(axis=1)[:, None, None] + _prior(a, b, error_rate)
     weights = np.exp(weights - weights.max())
     weights /= weights.sum()
     mean, spread = _accuracies(beliefs, held, a, b, missed)
     low, estimate, high = _interval(mean, spread, weights.sum(axis=0), len(beliefs.probabilities))
-    each = _each_right(weights, q, missed, ratios)[which.reshape(-1)]
+    each = _each_right(weights, q, missed, likely)[which.reshape(-1)]
     if float(each.min()) > 0.5:
         high = 1.0  # not a single check is wrong: nor need any sample be, as in the interval of Clopper and Pearson
     return Judgement(
@@ -239,18 +251,15 @@ def _tally(said: list[Answer], place: dict[SampleId, int], space: Space, beliefs
 
 def _likelihoods(beliefs: Believed, checks: Checks, group: Ints) -> tuple[Floats, Floats]:
     """ln P(said | right) and ln P(said | wrong) of each check under each error rate, (E, C) each; see the module."""
-    each = np.arange(len(checks))
-    yes, no = np.log1p(-ERRORS)[:, None], np.log(ERRORS)[:, None]
-    same, different = checks.same[each, group], checks.different[each, group]
-    same_others, different_others = checks.same.sum(axis=1) - same, checks.different.sum(axis=1) - different
-    right = yes * (same + different_others) + no * (different + same_others)
+    e, one = ERRORS[:, None, None], np.concatenate([beliefs.one, np.zeros((1, len(beliefs.groups)))])
+    same = e + (1.0 - 2.0 * e) * one  # (E, K + 1, K); the last row is "none of them", which is one with no group
+    said = checks.same @ np.log(same).transpose(0, 2, 1) + checks.different @ np.log1p(-same).transpose(0, 2, 1)
     rest = np.maximum(beliefs.own[checks.at], FINEST)
-    rest[each, group] = 0.0
+    rest[:, :-1] *= 1.0 - beliefs.one[group]
     rest /= rest.sum(axis=1, keepdims=True)
-    net = np.concatenate([checks.same - checks.different, np.zeros((len(checks), 1))], axis=1)
-    bonus = np.exp(np.clip((yes - no)[:, :, None] * net, -60.0, 60.0))
-    wrong = yes * (different + different_others) + no * (same + same_others)
-    return right, wrong + np.log((rest * bonus).sum(axis=2))
+    most = said.max(axis=2)
+    wrong = (rest * np.exp(said - most[:, :, None])).sum(axis=2)
+    return said[:, np.arange(len(checks)), group], most + np.log(np.maximum(wrong, np.finfo(np.float64).tiny))
 
 
 def _prior(a: Floats, b: Floats, error_rate: float) -> Floats:
@@ -285,20 +294,23 @@ def _accuracies(beliefs: Believed, held: _Held, a: Floats, b: Floats, missed: Fl
 def _interval(mean: Floats, spread: Floats, weights: Floats, n: int) -> tuple[float, float, float]:
     """Low, mean and high of the mixture of normals on the grid, within [0, 1]; 1 where no sample at all may be wrong."""
     some = weights > 1e-7
-    weight = weights[some] / weights[some].sum()
-    x = np.linspace(0.0, 1.0, 1001)
-    below = weight @ ndtr((x - mean[some][:, None]) / spread[some][:, None])
-    low, high = np.interp(TAILS, below / below[-1], x)
-    estimate = float(weight @ mean[some])
-    if float(weight @ np.exp(-n * (1.0 - mean[some]))) > 1.0 - TAILS[1]:
+    weight, mean, spread = weights[some] / weights[some].sum(), mean[some], spread[some]
+
+    def below(x: float) -> float:
+        return float(weight @ ndtr((x - mean) / spread))
+
+    least, most = below(0.0), below(1.0)
+    low, high = (brentq(lambda x, t=tail: below(x) - least - t * (most - least), 0.0, 1.0, xtol=1e-5) for tail in TAILS)
+    estimate = float(weight @ mean)
+    if float(weight @ np.exp(-n * (1.0 - mean))) > 1.0 - TAILS[1]:
         high = 1.0
-    return min(float(low), estimate), estimate, max(float(high), estimate)
+    return min(low, estimate), estimate, max(high, estimate)
 
 
-def _each_right(weights: Floats, q: Floats, missed: Floats, ratios: Floats) -> Floats:
+def _each_right(weights: Floats, q: Floats, missed: Floats, likely: tuple[Floats, Floats]) -> Floats:
     """Chance that the prediction is right after all that was said, for each pattern of checks."""
     right = np.zeros(q.shape[1])
-    for e, m in np.ndindex(len(ratios), len(missed)):
+    for e, m in np.ndindex(len(ERRORS), len(missed)):
         p = q * (1.0 - missed[m])
-        right += weights[e, :, m] @ (p * ratios[e] / (p * ratios[e] + 1.0 - p))
+        right += weights[e, :, m] @ (p * likely[0][e] / (p * likely[0][e] + (1.0 - p) * likely[1][e]))
     return right

@@ -84,7 +84,7 @@ def test_expected_error_is_that_of_all_pairs() -> None:
     """The K x K sums give the very sum over all pairs."""
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(4), 30)
-    beliefs = Told(("a", "b", "c"), np.zeros(0, np.int64), p, np.zeros((0, 4)))
+    beliefs = Told(("a", "b", "c"), np.zeros(0, np.int64), p, np.zeros((0, 4)), np.eye(3))
     found = quality_of(SPACE, SimilarityGraph.of(()), beliefs, []).stopping[1]
     same = p[:, :-1] @ p[:, :-1].T
     upper = np.triu_indices(30, 1)

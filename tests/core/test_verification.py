@@ -22,6 +22,7 @@ class Told:
     answered: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     own: NDArray[np.float64]
+    one: NDArray[np.float64]
 
     @property
     def placed(self) -> NDArray[np.int64]:
@@ -67,7 +68,7 @@ def world(
     both = own * np.exp(2.5 * np.stack([same[:, 0] - different[:, 0], np.zeros(checks), np.zeros(checks)], axis=1))
     probabilities = np.stack([p, 0.7 * (1.0 - p), 0.3 * (1.0 - p)], axis=1)
     probabilities[rows] = both / both.sum(axis=1, keepdims=True)
-    beliefs = Told(("a", "b"), rows, probabilities, own)
+    beliefs = Told(("a", "b"), rows, probabilities, own, np.eye(2))
     zeros = np.zeros(checks, np.int64)
     found = Checks(rows, np.arange(checks), same, different, zeros + 1, zeros, zeros)
     # an answered sample is right by what is believed with its answers
@@ -85,7 +86,7 @@ def interval(found: World, error_rate: float = 0.05) -> tuple[float, float, floa
 @pytest.mark.parametrize(
     ("accuracy", "sure", "width"),
     [
-        (0.8, False, 0.18),
+        (0.8, False, 0.185),
         (0.9, False, 0.15),
         (0.97, False, 0.08),
         (0.9, True, 0.15),
@@ -132,6 +133,28 @@ def test_wrong_answers_are_not_taken_for_wrong_groups() -> None:
     alone = world(accuracy=1.0, errors=0.1, sure=True, again=False)
     assert (alone.checks.same[:, 0] > 0).mean() < 0.95 <= interval(alone, 0.1)[1]
     assert raw > 0.95  # asking again has put most of them right
+
+
+def test_answers_about_a_group_that_is_the_same_one_speak_for_it() -> None:
+    """Where two groups are believed to be one, "same" as a member of the other is no error; where they are two, it is."""
+    found = world(accuracy=1.0, checks=60, sure=True)
+    found.checks.same[:10] = (0.0, 3.0)
+    apart = interval(found)
+    found.beliefs.one[:] = 1.0
+    together = interval(found)
+    assert apart[2] < 0.95
+    assert together[1] > 0.97 and together[2] == 1.0
+
+
+@pytest.mark.parametrize("times", [1, 4, 40])
+def test_how_often_people_err_does_not_depend_on_how_much_is_said_of_a_check(times: int) -> None:
+    """Nor do answers without number make errors look more likely: representatives that were checks once have many."""
+    found = world(accuracy=1.0, checks=100, sure=True)
+    found.checks.same[:, 0] = times
+    found.checks.same[:20, 0] *= 10
+    judged = judge(found.beliefs, found.checks, 0.03)
+    assert judged is not None
+    assert judged.error_rate < 0.03
 
 
 def test_certain_beliefs_do_not_outvote_the_checks() -> None:

@@ -22,6 +22,7 @@ from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.verification import Checks
 from pal_backend.core.vocabulary import Answer, Purpose, Question, QuestionKind, SampleId
 
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SHARE = 0.05
@@ -111,19 +112,17 @@ def mix_in(
     return [*checks, *others[: count - len(checks)]]
 
 
-def unresolved(checks: Checks, group: Ints, after: Ints) -> NDArray[np.bool_]:
+def unresolved(checks: Checks, group: Ints, after: Ints, one: Floats) -> NDArray[np.bool_]:
     """Checks whose answers do not tell yet whether their present prediction is right, bool (C,).
 
     Args:
         checks: C of them.
         group: int64 (C,), the prediction without their own answers.
         after: int64 (C,), the prediction with them.
+        one: float64 (K, K), chances that two groups are one: what is said of either is said of both.
     """
-    each = np.arange(len(checks))
-    net = checks.same - checks.different
-    here = net[each, group]
-    net[each, group] = 0.0
-    balance = here - np.maximum(net.max(axis=1, initial=0.0), 0.0)
+    net, mine = checks.same - checks.different, one[group]
+    balance = (net * mine).sum(axis=1) - (net * (1.0 - mine)).max(axis=1, initial=0.0)
     lowest = np.where(after == group, SURELY_WRONG, WRONG)
     return np.asarray((balance < 1) & (balance > lowest) & (checks.tries < MOST_TRIES))
 
@@ -137,7 +136,7 @@ def _again(state: State, answers: Sequence[Answer], most: int) -> list[Draw]:
     group, after = (p[:, :-1].argmax(axis=1) for p in (beliefs.own[checks.at], beliefs.probabilities[checks.rows]))
     open_samples = {sample for pair in state.open_pairs for sample in pair}
     found: list[Draw] = []
-    for c in np.flatnonzero(unresolved(checks, group, after)).tolist():
+    for c in np.flatnonzero(unresolved(checks, group, after, beliefs.one)).tolist():
         row, k = int(checks.rows[c]), int(group[c])
         anchor = state.representative(k, row)
         if row in state.withdrawn:

@@ -235,7 +235,10 @@ def test_when_a_check_is_resolved() -> None:
     )
     group = np.zeros(9, np.int64)
     after = np.asarray([0, 0, 0, 1, 0, 0, 1, 0, 0])
-    assert unresolved(found, group, after).tolist() == [False, True, True, False, True, True, False, True, False]
+    apart = unresolved(found, group, after, np.eye(2))
+    assert apart.tolist() == [False, True, True, False, True, True, False, True, False]
+    together = unresolved(found, group, after, np.ones((2, 2)))  # what is said of either is said of both
+    assert together.tolist() == [False, True, True, False, True, False, True, True, False]
 
 
 def test_a_check_is_moot_only_where_its_group_is_gone() -> None:
