@@ -18,7 +18,7 @@ from pal_backend.core.asking.gain import gain
 from pal_backend.core.asking.scores import doubt
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.neighbours import Space, build_space
-from pal_backend.core.opinion import EVERYONE, Float, Rows, Smoother
+from pal_backend.core.opinion import Float, Rows, Smoother
 
 Floats = NDArray[np.floating]
 
@@ -29,8 +29,11 @@ class _Silent(Smoother):
     def __init__(self) -> None:
         self.taught = np.zeros(0, np.int64)
 
-    def without_itself(self, beliefs: Float, rows: Rows | slice = EVERYONE) -> Float:
-        return np.zeros_like(beliefs[rows])
+    def without_itself(self, beliefs: Float) -> Float:
+        return np.zeros_like(beliefs)
+
+    def of_taught(self, beliefs: Float, besides: Rows) -> Float:
+        return np.zeros_like(beliefs[besides])
 
 
 class _OneOpinion(Space):

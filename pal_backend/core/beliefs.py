@@ -19,7 +19,7 @@ from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, influence, without_itself
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
-from pal_backend.core.opinion import EVERYONE
+from pal_backend.core.opinion import EVERYONE, Smoother
 from pal_backend.core.priors import (
     among,
     answer_log_odds,
@@ -136,27 +136,15 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     edges = graph.ends({name: i for i, name in enumerate(names)})
     found = _settle(graph, names, groups, q, cover=cover, edges=edges)
     field = known.spread(answered.tolist(), q, found.both[:, :-1])
-    dials, own, both = replace(found.dials, level=levels(field)), found.own, found.both
+    found = replace(found, dials=replace(found.dials, level=levels(field)))
+    walked, none = _walked(field, found.dials)
+    probabilities = whole(walked, found.dials.astray, none)
+    dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
-    walked, none = _walked(field, dials)
-    probabilities = whole(walked, dials.astray, none)
     if len(found.groups) > 1:
-        smoother, evidence = space.opinion(graph), found.evidence * dials.strength
-        # until it is heard last, only those it learns from, and those who judge it, need to know
-        heeding = np.union1d(smoother.taught, answered)
-        some = heeding if len(heeding) < walk.size else EVERYONE
-        times = HEARD if len(answered) >= EARLY else JUDGED
-        for time, rows in enumerate((*[some] * (times - 1), EVERYONE)):
-            probabilities[answered] = both
-            scores = smoother.without_itself(probabilities[:, :-1], rows)
-            here = answered if isinstance(rows, slice) else np.searchsorted(rows, answered)
-            if time < JUDGED:
-                temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
-                dials = replace(dials, temperature=temperature, mix=mix)
-            opinion = softmax(scores, dials.temperature)
-            own = whole(blend(found.sharp, opinion[here], dials.mix).astype(np.float64), dials.astray, own[:, -1])
-            both = posterior(own, evidence, found.group)
-            probabilities[rows] = whole(blend(walked[rows], opinion, dials.mix), dials.astray, none[rows])
+        dials, own, both, opinion = _hear_out(
+            space.opinion(graph), found, answered, walked=walked, none=none, probabilities=probabilities
+        )
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
     groups, group, evidence, alone = found.groups, found.group, found.evidence, found.own
@@ -196,6 +184,36 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         ties=ties,
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
     )
+
+
+def _hear_out(
+    smoother: Smoother, found: _Settled, answered: Ints, *, walked: Float, none: Float, probabilities: Float
+) -> tuple[Dials, Floats, Floats, Float]:
+    """Hear the second opinion several times; returns dials, beliefs of the answered rows without and with their answers, and
+    the opinion, and changes ``probabilities``.
+    """
+    dials, own, both = found.dials, found.own, found.both
+    evidence = found.evidence * dials.strength
+    # until it is heard last, only those it learns from, and those who judge it, need to know
+    besides = np.setdiff1d(answered, smoother.taught)
+    heeding = np.concatenate([smoother.taught, besides])
+    place = np.empty(len(walked), np.int64)
+    place[heeding] = np.arange(len(heeding))
+    times = HEARD if len(answered) >= EARLY else JUDGED
+    for time in range(times):
+        last = time == times - 1
+        rows, here = (EVERYONE, answered) if last else (heeding, place[answered])
+        probabilities[answered] = both
+        p = probabilities[:, :-1]
+        scores = smoother.without_itself(p) if last else smoother.of_taught(p, besides)
+        if time < JUDGED:
+            temperature, mix = mixture(found.sharp, scores[here], own[:, -1], dials.astray, evidence)
+            dials = replace(dials, temperature=temperature, mix=mix)
+        opinion = softmax(scores, dials.temperature)
+        own = whole(blend(found.sharp, opinion[here], dials.mix).astype(np.float64), dials.astray, own[:, -1])
+        both = posterior(own, evidence, found.group)
+        probabilities[rows] = whole(blend(walked[rows], opinion, dials.mix), dials.astray, none[rows])
+    return dials, own, both, opinion
 
 
 def heard(space: Space, graph: SimilarityGraph, beliefs: Beliefs) -> Beliefs:

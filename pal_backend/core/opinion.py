@@ -75,11 +75,20 @@ class Smoother:
         self._own = np.zeros((len(mapped), 1), np.float32)
         self._own[self.taught, 0] = np.clip(own, 0.0, 0.9)
 
-    def without_itself(self, beliefs: Float, rows: Rows | slice = EVERYONE) -> Float:
-        """Scores (n, K): what all other samples' beliefs (N, K) say of each of n rows, all unless told; a belief's scale, but
-        unbounded.
-        """
+    def without_itself(self, beliefs: Float) -> Float:
+        """Scores (N, K): what all other samples' beliefs (N, K) say of each sample; a belief's scale, but unbounded."""
+        return self._scores(self._map @ self._weights(beliefs), beliefs, EVERYONE)
+
+    def of_taught(self, beliefs: Float, besides: Rows) -> Float:
+        """The same (n + m, K) of the n rows it learns from, then of m others: less than half of a large pool."""
+        weights = self._weights(beliefs)
+        rows = np.concatenate([self.taught, besides])
+        return self._scores(np.concatenate([self._lessons @ weights, self._map[besides] @ weights]), beliefs, rows)
+
+    def _weights(self, beliefs: Float) -> Float:
         # flat on tall is half as quick again as tall on flat
-        weights = self._inverse @ (np.ascontiguousarray(beliefs[self.taught].T) @ self._lessons).T
+        return np.asarray(self._inverse @ (np.ascontiguousarray(beliefs[self.taught].T) @ self._lessons).T)
+
+    def _scores(self, said: Float, beliefs: Float, rows: Rows | slice) -> Float:
         own = self._own[rows]
-        return np.asarray((self._map[rows] @ weights - own * beliefs[rows]) / (1.0 - own), np.float32)
+        return np.asarray((said - own * beliefs[rows]) / (1.0 - own), np.float32)

@@ -103,11 +103,11 @@ def test_the_second_opinion_asked_anew_brings_beliefs_nearer_to_a_full_fit(monke
 
 def test_a_full_fit_has_heard_the_second_opinion_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heard once more it moves fewer samples to another group than after two hearings, so that a fit is no step back from
-    what followed the answers, which has heard it often; on average over four runs.
+    what followed the answers, which has heard it often; on average over eight runs.
     """
     space, labels = clusters(groups=8, each=60, spread=0.5)
     moved: dict[int, list[float]] = {2: [], HEARD: []}
-    for seed in range(4):
+    for seed in range(8):
         answers = run(space, labels, 160, 0.0, seed)
         for hearings, found in moved.items():
             monkeypatch.setattr("pal_backend.core.beliefs.HEARD", hearings)

@@ -72,8 +72,8 @@ def test_of_a_large_pool_a_sample_is_learned_from(monkeypatch: pytest.MonkeyPatc
     changed = beliefs.copy()
     changed[others] = 1.0 - changed[others]
     assert smoother.without_itself(changed) == pytest.approx(found, abs=1e-5)
-    some = np.asarray([0, 7, 599])
-    assert smoother.without_itself(beliefs, some) == pytest.approx(found[some], abs=1e-5)
+    rows = np.concatenate([smoother.taught, others[[0, 7]]])
+    assert smoother.of_taught(beliefs, others[[0, 7]]) == pytest.approx(found[rows], abs=1e-5)
 
 
 def test_the_strongest_directions_of_the_kernel_are_kept() -> None:
