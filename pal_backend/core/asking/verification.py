@@ -121,8 +121,8 @@ def unresolved(checks: Checks, group: Ints, after: Ints, one: Floats) -> NDArray
         after: int64 (C,), the prediction with them.
         one: float64 (K, K), chances that two groups are one: what is said of either is said of both.
     """
-    net, mine = checks.same - checks.different, one[group]
-    balance = (net * mine).sum(axis=1) - (net * (1.0 - mine)).max(axis=1, initial=0.0)
+    net, mine = checks.same - checks.different, one[group] > 0.5
+    balance = net.sum(axis=1, where=mine) - net.max(axis=1, initial=0.0, where=~mine)
     lowest = np.where(after == group, SURELY_WRONG, WRONG)
     return np.asarray((balance < 1) & (balance > lowest) & (checks.tries < MOST_TRIES))
 
