@@ -39,6 +39,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 from scipy.stats import beta as beta_distribution
 
+from pal_backend.core.merging import STRONGEST
 from pal_backend.core.neighbours import Space
 from pal_backend.core.quality import Accuracy
 from pal_backend.core.vocabulary import Answer, Origin, Purpose, SampleId, Verdict
@@ -61,8 +62,6 @@ ERROR_SPREAD = 0.8
 """Standard deviation of logit e around the rate that the answers as a whole show."""
 FINEST = 1e-6
 """Beliefs are told apart down to this distance from 0 and 1."""
-FARTHEST = 50.0
-"""Log-odds beyond which it makes no difference how sure answers are of a check."""
 TAILS = (0.025, 0.998)
 """Quantiles that make the 95 % interval, wider than the model asks for, which pays for what it leaves out: the hardest
 samples are asked about one after another, so those that nobody was asked about are easier than the checks once drawn
@@ -173,24 +172,23 @@ def judge(beliefs: Believed, checks: Checks, error_rate: float) -> Judgement | N
     held = _Held.of(beliefs)
     right, wrong = _likelihoods(beliefs, checks, held.group[checks.at])
     # checks that are alike are reckoned once: a thousand of them make some fifty patterns
-    alike = np.round(np.vstack([4.0 * held.logit[checks.at], 10.0 * np.clip(right - wrong, -FARTHEST, FARTHEST)]))
+    alike = np.round(np.vstack([4.0 * held.logit[checks.at], 10.0 * np.clip(right - wrong, -STRONGEST, STRONGEST)]))
     patterns, which, many = np.unique(alike, axis=1, return_inverse=True, return_counts=True)
     a, b = (axis.ravel() for axis in np.meshgrid(SHIFTS, SLOPES, indexing="ij"))
     q = expit(a[:, None] + b[:, None] * patterns[0] / 4.0)
-    ratio = patterns[1:] / 10.0
-    # likelihoods over the larger of the two
-    likely = np.exp(np.minimum(ratio, 0.0)), np.exp(np.minimum(-ratio, 0.0))
+    # P(said | right) and P(said | wrong), (E, patterns), over the larger of the two: so neither overflows
+    if_right, if_wrong = (np.exp(np.minimum(ratio, 0.0)) for ratio in (patterns[1:] / 10.0, -patterns[1:] / 10.0))
     missed = (CEILINGS[1:] + CEILINGS[:-1]) / 2.0
     weights = np.empty((len(ERRORS), len(a), len(missed)))
     for e, m in np.ndindex(len(ERRORS), len(missed)):
         p = q * (1.0 - missed[m])
-        weights[e, :, m] = np.log(p * likely[0][e] + (1.0 - p) * likely[1][e]) @ many
+        weights[e, :, m] = np.log(p * if_right[e] + (1.0 - p) * if_wrong[e]) @ many
     weights += np.maximum(right, wrong).sum(axis=1)[:, None, None] + _prior(a, b, error_rate)
     weights = np.exp(weights - weights.max())
     weights /= weights.sum()
     mean, spread = _accuracies(beliefs, held, a, b, missed)
     low, estimate, high = _interval(mean, spread, weights.sum(axis=0), len(beliefs.probabilities))
-    each = _each_right(weights, q, missed, likely)[which.reshape(-1)]
+    each = _each_right(weights, q, missed, if_right, if_wrong)[which.reshape(-1)]
     if float(each.min()) > 0.5:
         high = 1.0  # not a single check is wrong: nor need any sample be, as in the interval of Clopper and Pearson
     return Judgement(
@@ -307,10 +305,10 @@ def _interval(mean: Floats, spread: Floats, weights: Floats, n: int) -> tuple[fl
     return min(low, estimate), estimate, max(high, estimate)
 
 
-def _each_right(weights: Floats, q: Floats, missed: Floats, likely: tuple[Floats, Floats]) -> Floats:
+def _each_right(weights: Floats, q: Floats, missed: Floats, if_right: Floats, if_wrong: Floats) -> Floats:
     """Chance that the prediction is right after all that was said, for each pattern of checks."""
     right = np.zeros(q.shape[1])
     for e, m in np.ndindex(len(ERRORS), len(missed)):
         p = q * (1.0 - missed[m])
-        right += weights[e, :, m] @ (p * likely[0][e] / (p * likely[0][e] + (1.0 - p) * likely[1][e]))
+        right += weights[e, :, m] @ (p * if_right[e] / (p * if_right[e] + (1.0 - p) * if_wrong[e]))
     return right

@@ -119,7 +119,8 @@ def unresolved(checks: Checks, group: Ints, after: Ints, one: Floats) -> NDArray
         checks: C of them.
         group: int64 (C,), the prediction without their own answers.
         after: int64 (C,), the prediction with them.
-        one: float64 (K, K), chances that two groups are one: what is said of either is said of both.
+        one: float64 (K, K), chances that two groups are one: where that is likelier than not, what is said of either is said
+            of both. As weights they would leave a little of every check open.
     """
     net, mine = checks.same - checks.different, one[group] > 0.5
     balance = net.sum(axis=1, where=mine) - net.max(axis=1, initial=0.0, where=~mine)
