@@ -13,6 +13,11 @@ SLOPE_SPREAD, INTERCEPT_SPREAD = 0.3, 0.5
 """Standard deviations of the prior around the identity (slope 1, intercept 0): some fifty samples move it."""
 LIKELIEST = 2
 """Groups of each sample that are looked at: doubt is between the first few, and the others would outnumber them."""
+TIMES = 2
+"""Fits, each on what the one before makes of the beliefs. Many more end where the answers are likeliest, and wrong answers are
+taken for the truth."""
+CERTAIN = 1e-6
+"""How close to 0 or 1 answers can bring a belief."""
 
 
 def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
@@ -21,6 +26,8 @@ def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
     P(same) of a sample and a member of group k is its belief in k. What is believed without a sample's own answers is
     held against what is believed with them, for its two likeliest groups: so every answered sample tells, also about
     pairs that nobody asked, and none is judged on its own answers. Each sample counts once, its groups in equal parts.
+    What is believed with the answers is itself too modest, or too sure, where the beliefs without them are; so it is worked
+    out again, the same answers on the calibrated beliefs, and the fit is made again (an EM step, Dempster et al. 1977).
 
     Args:
         own: float64 (L, K), beliefs in the K groups without the samples' own answers.
@@ -29,18 +36,36 @@ def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
     if own.shape[0] == 0 or own.shape[1] < LIKELIEST:
         return 1.0, 0.0
     top = np.argsort(-own, axis=1, kind="stable")[:, :LIKELIEST]
-    p = np.clip(np.take_along_axis(own, top, axis=1).reshape(-1), 1.0 - SURE, SURE)
+    logit = _logit(np.take_along_axis(own, top, axis=1).reshape(-1), 1.0 - SURE)
     same = np.take_along_axis(both, top, axis=1).reshape(-1)
-    x = np.stack([np.log(p) - np.log1p(-p), np.ones(len(p))], axis=1)
+    told = _logit(same, CERTAIN) - logit
+    x = np.stack([logit, np.ones(len(logit))], axis=1)
+    theta = _fit(x, same)
+    for _ in range(TIMES - 1):
+        theta = _fit(x, _sigmoid(x @ theta + told))
+    return float(max(theta[0], 0.05)), float(theta[1])
+
+
+def _fit(x: Floats, same: Floats) -> Floats:
+    """Slope and intercept, (2,), for logits and ones ``x`` (n, 2) and what should come out, (n,); Newton's method."""
     prior = np.asarray([1.0, 0.0])
     precision = np.asarray([SLOPE_SPREAD**-2, INTERCEPT_SPREAD**-2])
     theta = prior.copy()
     for _ in range(25):
-        fitted = 1.0 / (1.0 + np.exp(-np.clip(x @ theta, -30.0, 30.0)))
+        fitted = _sigmoid(x @ theta)
         gradient = x.T @ (same - fitted) / LIKELIEST - precision * (theta - prior)
         curvature = (x * (fitted * (1.0 - fitted))[:, None]).T @ x / LIKELIEST + np.diag(precision)
         step = np.linalg.solve(curvature, gradient)
         theta += np.clip(step, -1.0, 1.0)
         if np.abs(step).max() < 1e-9:
             break
-    return float(max(theta[0], 0.05)), float(theta[1])
+    return theta
+
+
+def _logit(p: Floats, least: float) -> Floats:
+    p = np.clip(p, least, 1.0 - least)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -30.0, 30.0))))

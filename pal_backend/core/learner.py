@@ -22,6 +22,7 @@ from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import Contradiction, SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.neighbours import Space
+from pal_backend.core.particulars import particulars
 from pal_backend.core.posterior import Posterior
 from pal_backend.core.quality import Quality
 from pal_backend.core.stopping import quality_of
@@ -158,6 +159,7 @@ class Learner:
             one=beliefs.one.astype(np.float32),
             slope=slope,
             intercept=intercept,
+            particulars=particulars(beliefs, self.seams),
         )
 
     def contradictions(self) -> list[Contradiction]:

@@ -41,3 +41,17 @@ def test_slope_never_turns_negative() -> None:
     """Even placements that are always the opposite keep the order of the beliefs."""
     own = np.tile([[0.9, 0.1]], (500, 1))
     assert fit_calibration(own, 1.0 - own)[0] > 0.0
+
+
+def test_answers_count_upon_what_they_are_calibrated_to() -> None:
+    """Beliefs of one half where nine in ten are same, and a "same" or "different" by people who err in one of five: with the
+    answers alone the fit would hold on to the beliefs that it is to judge.
+    """
+    rng = np.random.default_rng(2)
+    same = rng.random(4000) < 0.9
+    heard = np.where(same ^ (rng.random(4000) < 0.2), np.log(4.0), -np.log(4.0))
+    with_answers = 1.0 / (1.0 + np.exp(-heard))
+    own, both = np.full((4000, 2), 0.5), np.stack([with_answers, 1.0 - with_answers], axis=1)
+    own[:, 1], both[:, 1] = 0.005, 0.005
+    _, intercept = fit_calibration(own, both)
+    assert 1.0 / (1.0 + np.exp(-intercept)) > both[:, 0].mean() + 0.05

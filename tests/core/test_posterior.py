@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pal_backend.core.posterior import Posterior
+from pal_backend.core.posterior import Particulars, Posterior
 from pal_backend.core.quality import Quality
 from pal_backend.core.vocabulary import Question, QuestionKind
 
@@ -48,3 +48,37 @@ def test_samples_of_two_groups_are_the_same_as_far_as_the_groups_may_be_one() ->
     assert (sure.raw_probability_same([0, 3], [2, 2]) == POSTERIOR.raw_probability_same([0, 3], [2, 2])).all()
     with pytest.raises(ValueError, match=r"'one': \(2, 2\)"):
         Posterior.load(IDS, {**POSTERIOR.header(), "groups": ["a"]}, doubtful.arrays())
+
+
+def test_a_seam_between_two_samples_is_a_second_opinion() -> None:
+    """Half-way in log-odds between .98 and 1 - .7; on one side of it, or where one sample has no side, nothing changes."""
+    sides = np.asarray([[1, 0], [-1, -1], [-1, 0]], np.int8)
+    akin = POSTERIOR.probabilities[[0, 1, 3]]
+    seamed = replace(
+        POSTERIOR, particulars=Particulars(np.asarray([0, 1, 3], np.int32), akin, sides, np.asarray([0.7, 0.9]))
+    )
+    first, second = [0, 1, 0, 0], [1, 3, 2, 3]
+    plain = POSTERIOR.raw_probability_same(first, second)
+    odds = plain / (1.0 - plain)
+    expected = np.sqrt(odds * 0.3 / 0.7)
+    found = seamed.raw_probability_same(first, second)
+    assert found[[0, 3]] == pytest.approx((expected / (1.0 + expected))[[0, 3]])
+    assert (found[[1, 2]] == plain[[1, 2]]).all()
+
+
+def test_particulars_come_back_as_they_were_and_what_does_not_fit_is_refused() -> None:
+    """Through arrays; a row beyond the samples, or a column too few, is named."""
+    known = Particulars(
+        np.asarray([3, 0], np.int32),
+        np.asarray([[0.5, 0.4], [0.9, 0.1]], np.float32),
+        np.asarray([[1], [-1]], np.int8),
+        np.asarray([0.5], np.float32),
+    )
+    held = replace(POSTERIOR, particulars=known)
+    read = Posterior.load(IDS, held.header(), held.arrays())
+    assert read.particulars is not None
+    assert all((value == vars(read.particulars)[name]).all() for name, value in vars(known).items())
+    assert (read.raw_probability_same([0, 1], [3, 3]) == held.raw_probability_same([0, 1], [3, 3])).all()
+    for name, spoilt in (("rows", np.asarray([4, 0])), ("akin", known.akin[:, :1]), ("two", np.zeros(2))):
+        with pytest.raises(ValueError, match=name):
+            Posterior.load(IDS, held.header(), {**held.arrays(), name: spoilt})

@@ -17,7 +17,7 @@ from redis import Redis
 
 from pal_backend.core.grouping import Grouping
 from pal_backend.core.paying import Effort, Outlook, Person
-from pal_backend.core.posterior import Posterior
+from pal_backend.core.posterior import Particulars, Posterior
 from pal_backend.core.quality import Accuracy, Quality, StoppingVerdict
 from pal_backend.core.vocabulary import QuestionKind
 from pal_backend.errors import ConflictError, InputError, NotFoundError
@@ -34,7 +34,10 @@ def belief(share: float) -> Posterior:
     probabilities = np.tile(np.array([share, 1 - share], np.float32), (8, 1))
     components = np.array([0, 0, 1, 1, -1, -1, -1, -1], np.int32)
     one = np.array([[1.0, 0.1], [0.1, 1.0]], np.float32)
-    return Posterior(SAMPLES, SAMPLES[:2], probabilities, components, np.array([[0, 1]], np.int32), 1.5, -0.25, one=one)
+    sides, two = np.array([[1], [-1], [0]], np.int8), np.array([0.3], np.float32)
+    known = Particulars(np.arange(3, dtype=np.int32), probabilities[:3] @ one, sides, two)
+    cannot = np.array([[0, 1]], np.int32)
+    return Posterior(SAMPLES, SAMPLES[:2], probabilities, components, cannot, 1.5, -0.25, one=one, particulars=known)
 
 
 class Site:
@@ -192,6 +195,22 @@ def test_a_spoilt_effort_is_named(site: Site, spoilt: object) -> None:
     site.redis.hset("pal:digits:revision", "json", json.dumps(record))
     with pytest.raises(InputError, match="effort"):
         site.reader().current()
+
+
+def test_beliefs_without_groups_or_seams_come_back(site: Site) -> None:
+    """Nothing is known of single samples, or no group may be two: arrays of no column."""
+    bare = replace(belief(0.25), one=None, particulars=None)
+    known = Particulars(
+        *(some[:0] for some in (np.zeros(1, np.int32), bare.probabilities)),
+        np.zeros((0, 0), np.int8),
+        np.zeros(0, np.float32),
+    )
+    for posterior in (bare, replace(bare, particulars=known)):
+        site.publish(site.lease(), posterior=posterior)
+        read = site.reader().posterior()
+        assert read is not None
+        assert (read.particulars is None) == (posterior.particulars is None)
+        assert (read.probability_same([0, 1], [2, 3]) == posterior.probability_same([0, 1], [2, 3])).all()
 
 
 def test_a_new_revision_replaces_the_one_in_memory(site: Site) -> None:

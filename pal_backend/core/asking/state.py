@@ -16,7 +16,7 @@ from pal_backend.core.asking.seams import Seam
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.neighbours import Space
-from pal_backend.core.posterior import raw_same
+from pal_backend.core.posterior import SURE
 from pal_backend.core.vocabulary import Pair, Question, QuestionKind, SampleId
 
 TWIN_WORTH = 0.01
@@ -139,9 +139,12 @@ class State:
         return float(in_places(self.beliefs, seam.stake))
 
     def same(self, anchor: int, rows: Sequence[int]) -> tuple[float, ...]:
-        """Uncalibrated P(same) of each of ``rows`` and the anchor."""
-        known = self.beliefs.probabilities[[anchor, *rows], :-1]
-        return tuple(raw_same(known[1:], known[:1], self.beliefs.one).tolist())
+        """Uncalibrated P(same) of each of ``rows`` and the anchor, ``sum_kl F_ik O_kl F_jl``: both are of one group, or of two
+        that are one.
+        """
+        f = self.beliefs.probabilities[[anchor, *rows], :-1]
+        p = np.einsum("nk,nk->n", f[1:] @ self.beliefs.one, f[:1], dtype=np.float64)
+        return tuple(np.clip(p, 1.0 - SURE, SURE).tolist())
 
     def pair(self, a: int, b: int) -> Pair:
         """The canonical pair of two rows."""
