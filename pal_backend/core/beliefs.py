@@ -17,6 +17,7 @@ from pal_backend.core.edges import DECIDED
 from pal_backend.core.founding import founded, spoken_for
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, influence, without_itself
+from pal_backend.core.looks import several_looks
 from pal_backend.core.merging import Edges
 from pal_backend.core.neighbours import Space
 from pal_backend.core.opinion import EVERYONE, Smoother
@@ -165,7 +166,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     weighed = (*edges[:2], edges[2] * dials.strength)
     placing = merging.places(weighed, prior, evidence * dials.strength, group)
     said = merging.said(edges, placing, group, len(groups)) * dials.strength
-    ties = merging.touching(space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1])
+    apart = several_looks(q, both, evidence, group, dials.none)
+    ties = merging.touching(
+        space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1], apart
+    )
     ties += merging.told(prior, said) + merging.decided(edges, group, len(groups))
     return Beliefs(
         groups=groups,

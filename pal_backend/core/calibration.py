@@ -13,9 +13,9 @@ SLOPE_SPREAD, INTERCEPT_SPREAD = 0.3, 0.5
 """Standard deviations of the prior around the identity (slope 1, intercept 0): some fifty samples move it."""
 LIKELIEST = 2
 """Groups of each sample that are looked at: doubt is between the first few, and the others would outnumber them."""
-TIMES = 2
-"""Fits, each on what the one before makes of the beliefs. Many more end where the answers are likeliest, and wrong answers are
-taken for the truth."""
+STEP = 0.5
+"""How far the second fit is followed. Whole steps, one after another, end where the answers are likeliest, and wrong answers
+are taken for the truth."""
 CERTAIN = 1e-6
 """How close to 0 or 1 answers can bring a belief."""
 
@@ -27,7 +27,7 @@ def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
     held against what is believed with them, for its two likeliest groups: so every answered sample tells, also about
     pairs that nobody asked, and none is judged on its own answers. Each sample counts once, its groups in equal parts.
     What is believed with the answers is itself too modest, or too sure, where the beliefs without them are; so it is worked
-    out again, the same answers on the calibrated beliefs, and the fit is made again (an EM step, Dempster et al. 1977).
+    out again, the same answers on the calibrated beliefs, and half the way is gone to what fits then (a damped EM step).
 
     Args:
         own: float64 (L, K), beliefs in the K groups without the samples' own answers.
@@ -41,8 +41,7 @@ def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
     told = _logit(same, CERTAIN) - logit
     x = np.stack([logit, np.ones(len(logit))], axis=1)
     theta = _fit(x, same)
-    for _ in range(TIMES - 1):
-        theta = _fit(x, _sigmoid(x @ theta + told))
+    theta += STEP * (_fit(x, _sigmoid(x @ theta + told)) - theta)
     return float(max(theta[0], 0.05)), float(theta[1])
 
 

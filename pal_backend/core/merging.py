@@ -29,20 +29,21 @@ Edges = tuple[Ints, Ints, Floats]
 """Both ends by their number among the answered rows, and log-odds of "same", (E,) each."""
 
 LEAST_MERGE = 0.004
-"""Least prior chance that two groups are one."""
+"""Least prior chance that two groups are one, however many of those that do not touch proved to be two."""
 AT_ONCE = 2**17
 """Samples, times groups twice, worked on at once."""
 STRONGEST = 100.0
 """Log-odds beyond which evidence about one sample makes no difference."""
 
 
-def touching(space: Space, p: Float) -> Floats:
+def touching(space: Space, p: Float, apart: float) -> Floats:
     """Prior log-odds that two groups are one, (K, K): half the share of the smaller group's graph weight that runs to the
-    other, for beliefs ``p`` (N, K).
+    other, for beliefs ``p`` (N, K), and at least the chance ``apart`` of groups that do not touch
+    (:mod:`pal_backend.core.looks`).
     """
     flow = p.T @ space.walk.average(p)
     share = (flow + flow.T) / np.maximum(2.0 * p.sum(axis=0), 1e-9)[:, None]
-    prior = np.clip(np.maximum(share, share.T).astype(np.float64), LEAST_MERGE, 0.5)
+    prior = np.clip(np.maximum(share, share.T).astype(np.float64), max(apart, LEAST_MERGE), 0.5)
     return np.asarray(np.log(prior) - np.log1p(-prior))
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pal_backend.core import calibration
 from pal_backend.core.calibration import fit_calibration
 
 
@@ -43,9 +44,9 @@ def test_slope_never_turns_negative() -> None:
     assert fit_calibration(own, 1.0 - own)[0] > 0.0
 
 
-def test_answers_count_upon_what_they_are_calibrated_to() -> None:
-    """Beliefs of one half where nine in ten are same, and a "same" or "different" by people who err in one of five: with the
-    answers alone the fit would hold on to the beliefs that it is to judge.
+def test_answers_count_upon_what_they_are_calibrated_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beliefs of one half where nine in ten are same, and a "same" or "different" by people who err in one of five: judged by
+    beliefs that hold on to themselves the fit falls short, and comes nearer by the second step.
     """
     rng = np.random.default_rng(2)
     same = rng.random(4000) < 0.9
@@ -54,4 +55,6 @@ def test_answers_count_upon_what_they_are_calibrated_to() -> None:
     own, both = np.full((4000, 2), 0.5), np.stack([with_answers, 1.0 - with_answers], axis=1)
     own[:, 1], both[:, 1] = 0.005, 0.005
     _, intercept = fit_calibration(own, both)
-    assert 1.0 / (1.0 + np.exp(-intercept)) > both[:, 0].mean() + 0.05
+    monkeypatch.setattr(calibration, "STEP", 0.0)
+    _, before = fit_calibration(own, both)
+    assert before + 0.1 < intercept < np.log(9.0)
