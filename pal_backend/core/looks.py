@@ -1,8 +1,9 @@
 r"""How likely two groups that nothing brings together are one class: a class may have several looks, a car's front and back.
 
 In some pools nearly every class lies in one place, in others each lies in four, and only answers tell. An answered sample that
-hardly follows from those answered before it is the first one of a new region. Answers put some of these into groups met before,
-S of them, and tell them from others, D times; so the chance is some quantile of Beta(S + a, D + b).
+hardly follows from those answered before it is the first one of a new region, once others follow from it (one that stays alone
+is just odd). Answers put some regions into groups met before, S of them, and tell them from others, D times; so the chance is
+the median of Beta(S + a, D + b).
 
 What follows from the samples before is the conditional mean of a Gaussian field with precision Q (label spreading): with those
 after it integrated out, and Q in reverse order :math:`= R R^T` (Cholesky), sample i follows from sample j before it by
@@ -20,11 +21,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FORETOLD = 0.05
-"""Belief in a group, by the samples answered before, below which it is a surprise."""
+"""Belief in a sample's group, by the samples answered before, below which it is a surprise."""
 PRIOR_ONE, PRIOR_TWO = 0.5, 10.0
 """a and b, before there are answers."""
-CAUTION = 0.2
-"""The quantile: a few odd samples do not make a pool of classes with several looks, where nearly every comparison is in vain."""
 
 
 def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: float) -> float:
@@ -37,15 +36,19 @@ def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: 
         group: (L,), the group that answers put each in, -1 for none.
         none: what "none of them" weighs against spread beliefs (:func:`pal_backend.core.priors.share_of_none`).
     """
+    one, two = 0.0, 0
     placed = np.flatnonzero(group >= 0)
-    p = np.maximum(_before(q) @ both[:, :-1], 0.0)
-    p /= p.sum(axis=1, keepdims=True) + none
-    surprising = placed[p[placed, group[placed]] < FORETOLD]
-    founders = placed[np.unique(group[placed], return_index=True)[1]]
-    again = np.setdiff1d(surprising, founders)
-    one = float(both[again, group[again]].sum())
-    two = int((evidence[np.concatenate([again, founders])] < 0.0).sum())
-    return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, CAUTION))
+    if len(placed):
+        h = _before(q)
+        spread = np.maximum(h @ both[:, :-1], 0.0)
+        foretold = spread[placed, group[placed]] / (spread[placed].sum(axis=1) + none)
+        founders = placed[np.unique(group[placed], return_index=True)[1]]
+        first = np.union1d(placed[foretold < FORETOLD], founders)
+        size = _followers(h, group, first)
+        again = np.setdiff1d(first[size[first] > 1], founders)
+        one = float(both[again, group[again]].sum())
+        two = int((evidence[np.concatenate([again, founders])] < 0.0).sum())
+    return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, 0.5))
 
 
 def _before(q: Floats) -> Floats:
@@ -53,3 +56,14 @@ def _before(q: Floats) -> Floats:
     r = cholesky(q[::-1, ::-1], lower=True)
     h = np.tril(r, -1) / np.diag(r)
     return np.asarray(-h.T[::-1, ::-1])
+
+
+def _followers(h: Floats, group: Ints, first: Ints) -> Ints:
+    """Placed samples of the region of each of ``first``, itself included, (L,): each sample leads to the one of its group
+    that it follows from most, and so on.
+    """
+    leader = np.where(group[:, None] == group, h, -1.0).argmax(axis=1)
+    leader[first] = first
+    for _ in range(len(group).bit_length()):
+        leader = leader[leader]
+    return np.bincount(leader[group >= 0], minlength=len(group))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from benchmarks import data
 from pal_backend.errors import InputError
@@ -20,6 +21,14 @@ def test_sets_that_come_with_the_tests() -> None:
         assert found.features.dtype == np.float32 and found.labels.dtype == np.int64
     variance = mnist.features.var(axis=0)
     assert (np.diff(variance) <= 0).all()  # principal components, the strongest first
+
+
+def test_looks_of_a_class_lie_apart() -> None:
+    """A nearest neighbour is nearly always of the same class, and the class's own mean is no nearer than another's."""
+    drawn = data.looks(samples=2_000)
+    near = KNeighborsClassifier(1).fit(drawn.features[:1_000], drawn.labels[:1_000])
+    assert near.score(drawn.features[1_000:], drawn.labels[1_000:]) > 0.95
+    assert NearestCentroid().fit(drawn.features, drawn.labels).score(drawn.features, drawn.labels) < 0.7
 
 
 def test_a_set_of_keel_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
