@@ -3,7 +3,7 @@ r"""How likely two groups that nothing brings together are one class: a class ma
 In some pools nearly every class lies in one place, in others each lies in four, and only answers tell. An answered sample that
 hardly follows from those answered before it is the first one of a new region, once others follow from it (one that stays alone
 is just odd). Answers put some regions into groups met before, S of them, and tell them from others, D times; so the chance is
-the median of Beta(S + a, D + b).
+a low quantile of Beta(S + a, D + b): where people err, each comparison in vain is a chance to join what is two.
 
 What follows from the samples before is the conditional mean of a Gaussian field with precision Q (label spreading): with those
 after it integrated out, and Q in reverse order :math:`= R R^T` (Cholesky), sample i follows from sample j before it by
@@ -24,6 +24,8 @@ FORETOLD = 0.05
 """Belief in a sample's group, by the samples answered before, below which it is a surprise."""
 PRIOR_ONE, PRIOR_TWO = 0.5, 10.0
 """a and b, before there are answers."""
+CAUTION = 0.2
+"""The quantile."""
 
 
 def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: float) -> float:
@@ -48,7 +50,7 @@ def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: 
         again = np.setdiff1d(first[size[first] > 1], founders)
         one = float(both[again, group[again]].sum())
         two = int((evidence[np.concatenate([again, founders])] < 0.0).sum())
-    return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, 0.5))
+    return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, CAUTION))
 
 
 def _before(q: Floats) -> Floats:

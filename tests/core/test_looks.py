@@ -8,7 +8,7 @@ from scipy.special import betaincinv
 
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner
-from pal_backend.core.looks import PRIOR_ONE, PRIOR_TWO, _before, several_looks
+from pal_backend.core.looks import CAUTION, PRIOR_ONE, PRIOR_TWO, _before, several_looks
 from tests.core import worlds
 
 
@@ -38,13 +38,13 @@ def test_regions_and_comparisons_in_vain_are_counted() -> None:
     evidence = np.zeros((8, 2))
     evidence[:4] = [[0, -2], [-2, 0], [3, -3], [-2, 4]]
     evidence[6:] = [[2, -2], [-1, -1]]
-    expected = betaincinv(0.8 + PRIOR_ONE, 3.0 + PRIOR_TWO, 0.5)
+    expected = betaincinv(0.8 + PRIOR_ONE, 3.0 + PRIOR_TWO, CAUTION)
     assert several_looks(q, both, evidence, group, 0.05) == pytest.approx(expected)
 
 
 def test_before_there_are_answers_or_groups_it_is_the_prior() -> None:
     """Nobody answered; two samples in no group."""
-    prior = betaincinv(PRIOR_ONE, PRIOR_TWO, 0.5)
+    prior = betaincinv(PRIOR_ONE, PRIOR_TWO, CAUTION)
     nothing = np.zeros((0, 0))
     assert several_looks(nothing, np.zeros((0, 1)), nothing, np.zeros(0, np.int64), 1.0) == prior
     assert several_looks(np.eye(2), np.ones((2, 1)), np.zeros((2, 0)), np.asarray([-1, -1]), 1.0) == prior
@@ -79,4 +79,4 @@ def test_where_each_class_has_one_look_groups_are_not_taken_for_one() -> None:
     """No sample of twenty-four classes surprises, and what was compared was two."""
     learner = asked(1, 150)
     assert len(learner.beliefs.groups) == 24
-    assert chance(learner.beliefs) < 0.005
+    assert chance(learner.beliefs) < 0.001
