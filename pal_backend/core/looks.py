@@ -24,8 +24,8 @@ FORETOLD = 0.05
 """Belief in a sample's group, by the samples answered before, below which it is a surprise."""
 PRIOR_ONE, PRIOR_TWO = 0.5, 10.0
 """a and b, before there are answers."""
-CAUTION = 0.2
-"""The quantile."""
+CAUTION = 0.05
+"""The quantile: so likely at least, in nineteen of twenty pools."""
 
 
 def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: float) -> float:
