@@ -32,10 +32,12 @@ def particulars(beliefs: Beliefs, seams: Sequence[Seam]) -> Particulars | None:
     if not beliefs.groups:
         return None
     rows = beliefs.answered
+    place = np.empty(len(beliefs.placed), np.int64)
+    place[rows] = np.arange(len(rows))
     sides = np.zeros((len(rows), len(seams)), np.int8)
     for c, seam in enumerate(seams):
-        sides[np.isin(rows, seam.small), c] = 1
-        sides[np.isin(rows, seam.large), c] = -1
+        sides[place[seam.small], c] = 1
+        sides[place[seam.large], c] = -1
     return Particulars(
         rows=rows.astype(np.int32),
         akin=_akin(beliefs).astype(np.float32),
