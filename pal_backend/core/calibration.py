@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from pal_backend.core.posterior import SURE
 
@@ -36,12 +37,12 @@ def fit_calibration(own: Floats, both: Floats) -> tuple[float, float]:
     if own.shape[0] == 0 or own.shape[1] < LIKELIEST:
         return 1.0, 0.0
     top = np.argsort(-own, axis=1, kind="stable")[:, :LIKELIEST]
-    logit = _logit(np.take_along_axis(own, top, axis=1).reshape(-1), 1.0 - SURE)
+    p = np.clip(np.take_along_axis(own, top, axis=1).reshape(-1), 1.0 - SURE, SURE)
     same = np.take_along_axis(both, top, axis=1).reshape(-1)
-    told = _logit(same, CERTAIN) - logit
-    x = np.stack([logit, np.ones(len(logit))], axis=1)
+    x = np.stack([logit(p), np.ones(len(p))], axis=1)
+    told = logit(np.clip(same, CERTAIN, 1.0 - CERTAIN)) - x[:, 0]
     theta = _fit(x, same)
-    theta += STEP * (_fit(x, _sigmoid(x @ theta + told)) - theta)
+    theta += STEP * (_fit(x, expit(x @ theta + told)) - theta)
     return float(max(theta[0], 0.05)), float(theta[1])
 
 
@@ -51,7 +52,7 @@ def _fit(x: Floats, same: Floats) -> Floats:
     precision = np.asarray([SLOPE_SPREAD**-2, INTERCEPT_SPREAD**-2])
     theta = prior.copy()
     for _ in range(25):
-        fitted = _sigmoid(x @ theta)
+        fitted = expit(x @ theta)
         gradient = x.T @ (same - fitted) / LIKELIEST - precision * (theta - prior)
         curvature = (x * (fitted * (1.0 - fitted))[:, None]).T @ x / LIKELIEST + np.diag(precision)
         step = np.linalg.solve(curvature, gradient)
@@ -59,12 +60,3 @@ def _fit(x: Floats, same: Floats) -> Floats:
         if np.abs(step).max() < 1e-9:
             break
     return theta
-
-
-def _logit(p: Floats, least: float) -> Floats:
-    p = np.clip(p, least, 1.0 - least)
-    return np.asarray(np.log(p) - np.log1p(-p))
-
-
-def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -30.0, 30.0))))

@@ -91,7 +91,7 @@ class Posterior:
         two = self._two(i, j)
         across = two > 0.0
         pooled = (_logit(p[across]) + _logit(np.clip(1.0 - two[across], 1.0 - SURE, SURE))) / 2.0
-        p[across] = 1.0 / (1.0 + np.exp(-pooled))
+        p[across] = _sigmoid(pooled)
         return np.asarray(p)
 
     def _akin(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -128,7 +128,7 @@ class Posterior:
         """
         i, j = np.asarray(first, np.int64), np.asarray(second, np.int64)
         logit = _logit(self.raw_probability_same(i, j))
-        p = 1.0 / (1.0 + np.exp(-(self.slope * logit + self.intercept)))
+        p = _sigmoid(self.slope * logit + self.intercept)
         if self.quality is not None:
             surest = max(self.quality.surest, 0.5)
             p = np.clip(p, 1.0 - surest, surest)
@@ -203,3 +203,7 @@ def _particulars(arrays: Mapping[str, NDArray[Any]], samples: int) -> Particular
 
 def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
