@@ -10,13 +10,13 @@ import heapq
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.moves import moved
+from pal_backend.core.strays import reunited
 from pal_backend.core.unions import first_of_each
 from pal_backend.core.vocabulary import Pair, SampleId
 
@@ -44,7 +44,7 @@ class Contraction(NamedTuple):
     come when it was first joined to another; samples that stay alone are left out. ``spare``: root to the evidence by which
     the tightest union of several and several samples in its component passed; components without one are left out.
     ``halves``: roots of components that were one until :func:`part` parted them. ``moved``: samples that were
-    moved or that this cut off (:func:`~pal_backend.core.moves.moved`).
+    moved, left behind (:func:`~pal_backend.core.strays.reunited`), or cut off by either.
     """
 
     component: dict[SampleId, SampleId]
@@ -61,7 +61,7 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
     Once errors were seen (``established`` above 0), what nothing speaks against comes first, and two components of several
     samples are joined only when no sample alone is left to join: before that a few samples' evidence would decide, and one
     that an error misplaced could hold two classes together. For the same reason samples are moved before that to where all
-    answers about them put them.
+    answers about them put them; and at last components are joined that only some stray samples kept apart.
 
     Args:
         trusted: least evidence, summed over all pairs between two components, that joins them.
@@ -74,8 +74,14 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
     went: frozenset[SampleId] = frozenset()
     if established:
         component, went = moved(edges, joining.component, trusted)
-        joining = _Joining(edges, component, needed, joining.since, joining.latest) if went else joining
+        joining = _Joining(edges, component, needed, joining) if went else joining
     joining.run(SEVERAL)
+    while established and (reunion := reunited(edges, joining.component, needed.left)) is not None:
+        joining = _Joining(edges, reunion.component, needed, joining)
+        for root, left in reunion.spare.items():
+            joining.spare[root] = min(left, joining.spare.get(root, left))
+        joining.run(SEVERAL)
+        went |= reunion.strays
     component = joining.component
     tight = {component[root]: left for root, left in joining.spare.items() if left < math.inf}
     halves = part(edges, component, established) if established else {}
@@ -102,16 +108,11 @@ class _Joining:
         edges: see :func:`contract`.
         component: sample to the root of its component at the start, in the order of the ranks.
         needed: evidence that unions need.
-        since, latest: of the turns before.
+        before: unions until some samples went elsewhere: its ``since``, ``latest`` and ``spare`` go on.
     """
 
     def __init__(
-        self,
-        edges: Edges,
-        component: Mapping[SampleId, SampleId],
-        needed: _Needed,
-        since: Mapping[SampleId, Turn] = MappingProxyType({}),
-        latest: Turn = (PLAIN, -math.inf, 0),
+        self, edges: Edges, component: Mapping[SampleId, SampleId], needed: _Needed, before: _Joining | None = None
     ) -> None:
         self._needed = needed
         self._parent = dict(component)
@@ -124,8 +125,9 @@ class _Joining:
             if a < b and weight >= needed.trusted
         ]
         heapq.heapify(self._heap)
-        self.since, self.latest = dict(since), latest
-        self.spare: dict[SampleId, float] = {}
+        self.since = dict(before.since) if before else {}
+        self.latest = before.latest if before else (PLAIN, -math.inf, 0)
+        self.spare = {component[root]: left for root, left in before.spare.items()} if before else {}
 
     @property
     def component(self) -> dict[SampleId, SampleId]:

@@ -190,7 +190,7 @@ class SimilarityGraph:
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
         # what would be joined but for answers against each other is looked at as a whole
         halves, moved = self.halves.intersection((a, b)), self.moved.intersection(answer.pair)
-        if a != b and weight < 0.0 and len(halves) < 2 and not moved:
+        if a != b and weight < 0.0 and len(halves) < 2 and not moved and not self._disputed(ascending(a, b)):
             # more against a union that does not come about even without it
             return self._parting(answer.pair, ascending(a, b), edges)
         if not self.established:
@@ -200,6 +200,10 @@ class SimilarityGraph:
                 return replace(self, edges=edges)
         joined = None if halves or moved else self._joining(answer.pair, weight, edges)
         return joined or self._resolve(edges, self.rates, self.established)
+
+    def _disputed(self, key: Roots) -> bool:
+        """Whether two components would be one if nothing spoke against it: then they may be but for some samples."""
+        return self.between.get(key, 0.0) - self.against.get(key, 0.0) >= self.established > 0.0
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
         """The same after a "different" between two components."""
@@ -233,7 +237,8 @@ class SimilarityGraph:
             if spare[root] < 0.0:
                 return None
         near = [key for key in self.between if alone in key]
-        if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
+        nearer = any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near)
+        if nearer or any(root in key and self._disputed(key) for key in self.between):
             return None
         component = {**self.component, there: root, alone: root}
         # where something is said against a component from within, one more sample may tell its sides apart

@@ -9,7 +9,6 @@ heuristic procedure for partitioning graphs", as for multicuts (Keuper et al. 20
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +40,24 @@ def moved(
         row, there = move
         here[row] = there
         went.add(samples[row])
-    if not went:
-        return dict(component), frozenset()
-    inside = (weight > 0.0) & (here[ends[:, 0]] == here[ends[:, 1]])
-    now = _connected(samples, compress(edges, inside.tolist()))
+    return settle(edges, here, component, went) if went else (dict(component), frozenset())
+
+
+def settle(
+    edges: Mapping[Pair, tuple[float, int]], here: Ints, component: Mapping[SampleId, SampleId], went: set[SampleId]
+) -> tuple[dict[SampleId, SampleId], frozenset[SampleId]]:
+    """Sample to the root of its component once some ``went`` elsewhere, in the same order; and those, with whoever that cut
+    off from the first of their component.
+
+    Args:
+        edges: pair to log-odds of "same" and rank.
+        here: number of each sample's component now, whatever is left of it (n,).
+        component: sample to its root before, n in the order of the ranks.
+        went: samples.
+    """
+    number = dict(zip(component, here.tolist(), strict=True))
+    inside = (pair for pair, (weight, _) in edges.items() if weight > 0.0 and number[pair.first] == number[pair.second])
+    now = _connected(component, inside)
     first: dict[SampleId, SampleId] = {}
     for sample, root in now.items():
         if sample not in went and first.setdefault(component[sample], root) != root:
