@@ -125,9 +125,11 @@ class _Joining:
             if a < b and weight >= needed.trusted
         ]
         heapq.heapify(self._heap)
-        self.since = dict(before.since) if before else {}
-        self.latest = before.latest if before else (PLAIN, -math.inf, 0)
-        self.spare = {component[root]: left for root, left in before.spare.items()} if before else {}
+        self.since: dict[SampleId, Turn] = dict(before.since) if before else {}
+        self.latest: Turn = before.latest if before else (PLAIN, -math.inf, 0)
+        self.spare: dict[SampleId, float] = (
+            {component[root]: left for root, left in before.spare.items()} if before else {}
+        )
 
     @property
     def component(self) -> dict[SampleId, SampleId]:

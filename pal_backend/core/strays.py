@@ -94,7 +94,7 @@ def _without(ends: Ints, weight: Floats, here: Ints) -> tuple[float, Ints]:
     left = np.ones(len(ends), bool)
     gained, strays = float(weight[across].sum()), list[int]()
     while True:
-        net = sum(np.bincount(ends[left, side], weight[left], len(here)) for side in (0, 1))
+        net = np.bincount(ends[left].ravel(), np.repeat(weight[left], 2), len(here))
         stray = int(np.argmin(net))
         if net[stray] > -NOTHING:
             break
