@@ -48,6 +48,8 @@ JUDGED = 2
 """Of these, the first times, after which it is judged how sharp it is and how much it counts."""
 EARLY = 60
 """While fewer samples are answered it is heard no further: heard again and again it repeats what errors made it say."""
+LEAST = 0.004
+"""Least chance that two groups that do not touch are one, however many proved to be two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,7 @@ class Beliefs:
             sample that it places.
         ties: float64 (K, K), log-odds that two groups are one (:mod:`pal_backend.core.merging`).
         sizes: float64 (K,), samples believed to be in each group.
+        apart: chance that two groups that do not touch are one, or that what no group reaches is of a given one.
     """
 
     groups: tuple[Root, ...]
@@ -102,6 +105,7 @@ class Beliefs:
     said: Floats
     ties: Floats
     sizes: Floats
+    apart: float
 
     @cached_property
     def one(self) -> Floats:
@@ -142,9 +146,11 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     probabilities = whole(walked, found.dials.astray, none)
     dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
+    apart = max(several_looks(q, both, found.evidence, found.group, dials.none), LEAST)
     if len(found.groups) > 1:
+        smoother = space.opinion(graph)
         dials, own, both, opinion = _hear_out(
-            space.opinion(graph), found, answered, walked=walked, none=none, probabilities=probabilities
+            smoother, found, answered, apart=apart, walked=walked, none=none, probabilities=probabilities
         )
     probabilities[answered] = both
     # the second opinion makes more of small groups (levels), so whether two groups are one is judged without it
@@ -162,11 +168,10 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     placed = np.full(walk.size, -1, np.int64)
     placed[answered] = group
     margins = margins_of(probabilities)
-    prior = founding(alone, evidence, group)
+    prior = founding(alone, evidence, group, apart)
     weighed = (*edges[:2], edges[2] * dials.strength)
     placing = merging.places(weighed, prior, evidence * dials.strength, group)
     said = merging.said(edges, placing, group, len(groups)) * dials.strength
-    apart = several_looks(q, both, evidence, group, dials.none)
     ties = merging.touching(
         space, whole(among(field, dials.none), 0.0, novel(field.sum(axis=1), dials.none))[:, :-1], apart
     )
@@ -187,11 +192,19 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
         said=said,
         ties=ties,
         sizes=probabilities[:, :-1].sum(axis=0, dtype=np.float64),
+        apart=apart,
     )
 
 
 def _hear_out(
-    smoother: Smoother, found: _Settled, answered: Ints, *, walked: Float, none: Float, probabilities: Float
+    smoother: Smoother,
+    found: _Settled,
+    answered: Ints,
+    *,
+    apart: float,
+    walked: Float,
+    none: Float,
+    probabilities: Float,
 ) -> tuple[Dials, Floats, Floats, Float]:
     """Hear the second opinion several times; returns dials, beliefs of the answered rows without and with their answers, and
     the opinion, and changes ``probabilities``.
@@ -215,7 +228,7 @@ def _hear_out(
             dials = replace(dials, temperature=temperature, mix=mix)
         opinion = softmax(scores, dials.temperature)
         own = whole(blend(found.sharp, opinion[here], dials.mix).astype(np.float64), dials.astray, own[:, -1])
-        both = posterior(own, evidence, found.group)
+        both = posterior(own, evidence, found.group, apart)
         probabilities[rows] = whole(blend(walked[rows], opinion, dials.mix), dials.astray, none[rows])
     return dials, own, both, opinion
 
@@ -298,7 +311,7 @@ def _settle(
         power, astray = guidance(sharp, novel_here, evidence * strength)
         sharp = sharpen(sharp, power)
         own = whole(sharp, astray, novel_here)
-        both = posterior(own, evidence * strength, group)
+        both = posterior(own, evidence * strength, group, LEAST)
         strength = answer_log_odds(own, both, said) / base if base else 1.0
     return _Settled(groups, group, evidence, sharp, own, both, Dials(none, power, astray, strength))
 
@@ -323,27 +336,31 @@ def _evidence(edges: Edges, group: Ints, count: int) -> Floats:
     return out[:, :count]
 
 
-def founding(own: Floats, evidence: Floats, group: Ints) -> Floats:
-    """Beliefs ``own`` (L, K + 1) before the rows' own answers, but of who founded a group and has no "same" yet: what is no
-    other group is that one.
+def founding(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
+    """Beliefs ``own`` (L, K + 1) before the rows' own answers, where no group reaches: a founder that has no "same" yet is
+    of the group it founded, and any other sample of each group with the chance ``apart``, for a class may lie elsewhere too.
     """
     prior = own.copy()
+    prior[:, -1] /= 1.0 + apart * (own.shape[1] - 1)
+    prior[:, :-1] += apart * prior[:, -1:]
     alone = np.flatnonzero(group >= 0)
     alone = alone[evidence[alone, group[alone]] <= 0.0]
+    prior[alone] = own[alone]
     prior[alone, group[alone]] += prior[alone, -1]
     prior[alone, -1] = 0.0
     return prior
 
 
-def posterior(own: Floats, evidence: Floats, group: Ints) -> Floats:
+def posterior(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
     """Prior times likelihood of the answers, (L, K + 1), rows sum to 1.
 
     Args:
         own: (L, K + 1) beliefs without the rows' own answers.
         evidence: (L, K) log-odds of the answers.
         group: (L,), group of each row or -1.
+        apart: chance that what no group reaches is of a given one (:mod:`pal_backend.core.looks`).
     """
-    log = np.log(np.maximum(founding(own, evidence, group), 1e-12))
+    log = np.log(np.maximum(founding(own, evidence, group, apart), 1e-12))
     log[:, :-1] += evidence
     p = np.exp(log - log.max(axis=1, keepdims=True))
     return np.asarray(p / p.sum(axis=1, keepdims=True))

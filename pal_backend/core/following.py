@@ -47,16 +47,16 @@ def follow(space: Space, graph: SimilarityGraph, beliefs: Beliefs, answer: Answe
     component, ids = graph.component, space.sample_ids
     now.placed[now.answered] = [number.get(component[ids[row]], -1) for row in now.answered.tolist()]
     group = now.placed[now.answered[at]]
-    before = merging.told(founding(now.own[at], now.evidence[at], group), now.said[at])
+    before = merging.told(founding(now.own[at], now.evidence[at], group, now.apart), now.said[at])
     for i, there in zip(at, reversed(group.tolist()), strict=True):
         if there >= 0:
             now.evidence[i, there] += weight
     strength, edge = now.dials.strength, (np.asarray([0]), np.asarray([1]), np.asarray([weight * now.dials.strength]))
-    prior = founding(now.own[at], now.evidence[at], group)
+    prior = founding(now.own[at], now.evidence[at], group, now.apart)
     first = merging.places(edge, prior, now.evidence[at] * strength, group)
     now.said[at] += merging.said(edge, first, group, len(now.groups))
     now.ties[:] += merging.told(prior, now.said[at]) - before
-    both = posterior(now.own[at], now.evidence[at] * now.dials.strength, group).astype(np.float32)
+    both = posterior(now.own[at], now.evidence[at] * strength, group, now.apart).astype(np.float32)
     moved = [n for n in range(2) if np.abs(both[n] - now.probabilities[rows[n]]).max() > STILL]
     for n in range(2):
         now.probabilities[rows[n]] = both[n]

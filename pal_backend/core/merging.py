@@ -28,8 +28,6 @@ Ints = NDArray[np.int64]
 Edges = tuple[Ints, Ints, Floats]
 """Both ends by their number among the answered rows, and log-odds of "same", (E,) each."""
 
-LEAST_MERGE = 0.004
-"""Least prior chance that two groups are one, however many of those that do not touch proved to be two."""
 AT_ONCE = 2**17
 """Samples, times groups twice, worked on at once."""
 STRONGEST = 100.0
@@ -43,7 +41,7 @@ def touching(space: Space, p: Float, apart: float) -> Floats:
     """
     flow = p.T @ space.walk.average(p)
     share = (flow + flow.T) / np.maximum(2.0 * p.sum(axis=0), 1e-9)[:, None]
-    prior = np.clip(np.maximum(share, share.T).astype(np.float64), max(apart, LEAST_MERGE), 0.5)
+    prior = np.clip(np.maximum(share, share.T).astype(np.float64), apart, 0.5)
     return np.asarray(np.log(prior) - np.log1p(-prior))
 
 

@@ -51,7 +51,7 @@ def _akin(beliefs: Beliefs) -> Floats:
     f, placed = beliefs.probabilities[beliefs.answered, :-1].astype(np.float64), beliefs.placed[beliefs.answered]
     at, g = np.arange(len(f)), np.where(placed >= 0, placed, f.argmax(axis=1))
     evidence = beliefs.evidence * beliefs.dials.strength
-    either = _in_either(founding(beliefs.own, beliefs.evidence, placed), evidence, g)
+    either = _in_either(founding(beliefs.own, beliefs.evidence, placed, beliefs.apart), evidence, g)
     one = beliefs.one[g]
     one[at, g] = 0.0
     changed = one * (either - f - f[at, g][:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from scipy.special import betaincinv
@@ -9,6 +11,7 @@ from scipy.special import betaincinv
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner
 from pal_backend.core.looks import CAUTION, PRIOR_ONE, PRIOR_TWO, _before, several_looks
+from pal_backend.core.vocabulary import Purpose, Question
 from tests.core import worlds
 
 
@@ -58,25 +61,33 @@ def chance(beliefs: Beliefs) -> float:
     return several_looks(beliefs.precision, both, beliefs.evidence[:n], beliefs.placed[rows], beliefs.dials.none)
 
 
-def asked(looks: int, answers: int) -> Learner:
-    """Twenty-four clusters far apart, each so many of which are one class, after truthful answers."""
+def asked(looks: int, answers: int) -> tuple[Learner, list[Question]]:
+    """Twenty-four clusters far apart, each so many of which are one class, after truthful answers to these questions."""
     space, clusters = worlds.clusters(groups=24, each=100, spread=0.06)
-    learner = Learner(space)
+    learner, questions = Learner(space), list[Question]()
     while learner.answers < answers:
-        [question] = learner.ask(1)
-        learner.update(worlds.truthful(learner.answers, question, space, clusters // looks), ())
-    return learner
+        questions += learner.ask(1)
+        learner.update(worlds.truthful(learner.answers, questions[-1], space, clusters // looks), ())
+    return learner, questions
 
 
 def test_classes_of_several_looks_are_found_whole() -> None:
     """Eight classes of three looks each are eight groups after 250 answers."""
-    learner = asked(3, 250)
+    learner, _ = asked(3, 250)
     assert len(learner.beliefs.groups) == 8
     assert chance(learner.beliefs) > 0.05
 
 
+@pytest.mark.parametrize("looks", [2, 4])
+def test_nobody_is_asked_over_and_over_about_a_place_far_from_its_group(looks: int) -> None:
+    """To place a sample takes five questions at most, wherever it lies."""
+    _, questions = asked(looks, 200)
+    placed = Counter(question.candidates for question in questions if question.purpose is not Purpose.MERGE)
+    assert max(placed.values()) <= 5
+
+
 def test_where_each_class_has_one_look_groups_are_not_taken_for_one() -> None:
     """No sample of twenty-four classes surprises, and what was compared was two."""
-    learner = asked(1, 150)
+    learner, _ = asked(1, 150)
     assert len(learner.beliefs.groups) == 24
     assert chance(learner.beliefs) < 0.001

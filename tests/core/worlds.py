@@ -61,4 +61,5 @@ def held_beliefs(probabilities: NDArray[np.float64], answered: NDArray[np.int64]
         said=np.zeros((len(answered), k)),
         ties=np.full((k, k), -3.0),
         sizes=known.sum(axis=0),
+        apart=0.0,
     )

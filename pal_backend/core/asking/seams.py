@@ -74,10 +74,11 @@ def seams(space: Space, graph: SimilarityGraph, beliefs: Beliefs, known: Answere
                 elsewhere=np.delete(to_groups[inside], k, axis=1),
                 mass=mass[inside] * (beliefs.sizes[k] / max(float(mass[inside].sum()), 1e-12)),
                 evidence=evidence[np.ix_(inside, inside)],
+                unforetold=beliefs.own[: len(q)][inside, -1],
                 bystanders=Bystanders.of(beliefs, k, lone, chances[:, inside], evidence[np.ix_(lone, inside)]),
             )
             for sides in (by_answers(members.evidence), by_nearness(near[np.ix_(inside, inside)])):
-                found += _cuts(members.listed(sides.order), sides, beliefs.dials)
+                found += _cuts(members.listed(sides.order), sides, beliefs)
     # both trees may have the same two sides
     once = {np.sort(min(cut.side, cut.rest, key=_first)).tobytes(): cut for cut in found}
     most = sorted(once.values(), key=lambda cut: -cut.stake)[:LOOKED]
@@ -178,7 +179,8 @@ class Bystanders(NamedTuple):
 
 class _Members(NamedTuple):
     """n members of a group: their places among the answered rows, ties to each other (n, n) and to each other group
-    (n, K - 1), samples that each speaks for (n,), log-odds of "same" between them (n, n), and bystanders.
+    (n, K - 1), samples that each speaks for (n,), log-odds of "same" between them (n, n), belief of each, without its own
+    answers, in "none of them" (n,), and bystanders.
     """
 
     group: int
@@ -187,6 +189,7 @@ class _Members(NamedTuple):
     elsewhere: Floats
     mass: Floats
     evidence: Floats
+    unforetold: Floats
     bystanders: Bystanders
 
     def listed(self, order: Ints) -> _Members:
@@ -198,6 +201,7 @@ class _Members(NamedTuple):
             elsewhere=self.elsewhere[order],
             mass=self.mass[order],
             evidence=self.evidence[np.ix_(order, order)],
+            unforetold=self.unforetold[order],
             bystanders=by._replace(share=by.share[:, order], evidence=by.evidence[:, order]),
         )
 
@@ -214,14 +218,13 @@ class _Cut(NamedTuple):
     stake: float
 
 
-def _cuts(members: _Members, sides: Sides, dials: Dials) -> list[_Cut]:
+def _cuts(members: _Members, sides: Sides, beliefs: Beliefs) -> list[_Cut]:
     """The sides with most at stake, of members in the order of the sides."""
     across, out = sides.across(members.ties), sides.sums(members.elsewhere.T).T
     said = sides.across(members.evidence) + members.bystanders.told(sides)
     whole = members.elsewhere.sum(axis=0)
-    share = np.maximum(belonging(across, out, dials), belonging(across, whole - out, dials))
-    count = sides.end - sides.start
-    share = np.where(np.minimum(count, len(members.rows) - count) > 1, np.maximum(share, LEAST_SEVERAL), share)
+    share = np.maximum(belonging(across, out, beliefs.dials), belonging(across, whole - out, beliefs.dials))
+    share = np.maximum(share, _least(members, sides, beliefs.apart))
     two = 1.0 / (1.0 + np.exp(np.clip(np.log(share) - np.log1p(-share) + said, -30.0, 30.0)))
     here = sides.sums(members.mass)
     stake = two * np.minimum(here, members.mass.sum() - here)
@@ -230,6 +233,16 @@ def _cuts(members: _Members, sides: Sides, dials: Dials) -> list[_Cut]:
         side = sides.member(cut)
         found.append(_Cut(members.group, members.rows[side], members.rows[~side], float(two[cut]), float(stake[cut])))
     return found
+
+
+def _least(members: _Members, sides: Sides, apart: float) -> Floats:
+    """Least belief that each side belongs with the others, (C,), wherever it lies: a class may lie in several places, and a
+    side of one sample be the first of such a place, as far as no group reaches it.
+    """
+    count, there = sides.end - sides.start, sides.sums(members.unforetold)
+    alone = np.where(count == 1, there, members.unforetold.sum() - there)
+    several = np.minimum(count, len(members.rows) - count) > 1
+    return np.where(several, max(LEAST_SEVERAL, apart), apart * alone)
 
 
 def belonging(across: Floats, elsewhere: Floats, dials: Dials) -> Floats:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from pal_backend.core.asking.seams import Bystanders, Seam, belonging, seams, unsettled
+import numpy as np
+import pytest
+
+from pal_backend.core.asking.seams import Bystanders, Seam, _least, _Members, belonging, seams, unsettled
 from pal_backend.core.asking.sides import Sides
 from pal_backend.core.asking.state import State
 from pal_backend.core.beliefs import Beliefs, Dials, believe
@@ -143,3 +146,23 @@ def test_a_group_s_bystanders_are_told_by_what_they_meet_first() -> None:
     _, beliefs, found = worked_out([*answers, APART[0], said(310, IDS[0], IDS[60], "same"), *beside])
     assert (beliefs.placed[61:66] == -1).all() and beliefs.placed[60] == beliefs.placed[0]
     assert next(seam for seam in found if seam.small.tolist() == [60]).two > 0.9
+
+
+def test_a_seam_is_less_in_doubt_where_classes_have_several_looks() -> None:
+    """By as much as that is likelier: of two sides of several samples anyway, of a sample alone as far as nothing reaches it."""
+    graph, beliefs, (top, *_) = worked_out([*TREES, *APART, WRONG])
+    known = Answered(SPACE.walk)
+    known.inverse(beliefs.answered.tolist())
+    first, *_ = seams(SPACE, graph, replace(beliefs, apart=0.3), known)
+    assert first.small.tolist() == top.small.tolist()
+    odds = np.asarray([seam.two / (1.0 - seam.two) for seam in (top, first)])
+    assert odds[0] / odds[1] == pytest.approx((0.98 / 0.02) / (0.7 / 0.3), rel=1e-6)
+
+
+@pytest.mark.parametrize("unforetold", [0.0, 0.8])
+def test_a_sample_alone_may_be_the_first_of_another_look(unforetold: float) -> None:
+    """One far sample of a group of three: its own belief in "none of them" counts, not that of the others."""
+    order = np.arange(3)
+    sides = Sides(order, np.asarray([0, 1]), np.asarray([1, 3]))
+    members = _Members(0, order, *[np.zeros(0)] * 4, np.asarray([unforetold, 0.1, 0.1]), None)  # type: ignore[arg-type]
+    assert _least(members, sides, 0.2) == pytest.approx([0.2 * unforetold] * 2)
