@@ -25,11 +25,13 @@ from pal_backend.core.priors import (
     among,
     answer_log_odds,
     blend,
+    founding,
     guidance,
     levels,
     mixture,
     novel,
     novelty,
+    posterior,
     share_of_none,
     sharpen,
     softmax,
@@ -334,33 +336,3 @@ def _evidence(edges: Edges, group: Ints, count: int) -> Floats:
     np.add.at(out, (first, group[second]), weight)
     np.add.at(out, (second, group[first]), weight)
     return out[:, :count]
-
-
-def founding(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
-    """Beliefs ``own`` (L, K + 1) before the rows' own answers, where no group reaches: a founder that has no "same" yet is
-    of the group it founded, and any other sample of each group with the chance ``apart``, for a class may lie elsewhere too.
-    """
-    prior = own.copy()
-    prior[:, -1] /= 1.0 + apart * (own.shape[1] - 1)
-    prior[:, :-1] += apart * prior[:, -1:]
-    alone = np.flatnonzero(group >= 0)
-    alone = alone[evidence[alone, group[alone]] <= 0.0]
-    prior[alone] = own[alone]
-    prior[alone, group[alone]] += prior[alone, -1]
-    prior[alone, -1] = 0.0
-    return prior
-
-
-def posterior(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
-    """Prior times likelihood of the answers, (L, K + 1), rows sum to 1.
-
-    Args:
-        own: (L, K + 1) beliefs without the rows' own answers.
-        evidence: (L, K) log-odds of the answers.
-        group: (L,), group of each row or -1.
-        apart: chance that what no group reaches is of a given one (:mod:`pal_backend.core.looks`).
-    """
-    log = np.log(np.maximum(founding(own, evidence, group, apart), 1e-12))
-    log[:, :-1] += evidence
-    p = np.exp(log - log.max(axis=1, keepdims=True))
-    return np.asarray(p / p.sum(axis=1, keepdims=True))

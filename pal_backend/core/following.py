@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core import merging
-from pal_backend.core.beliefs import Beliefs, founding, margins_of, posterior
+from pal_backend.core.beliefs import Beliefs, margins_of
 from pal_backend.core.founding import SUPPORT
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.neighbours import Space
+from pal_backend.core.priors import founding, posterior
 from pal_backend.core.vocabulary import Answer
 
 Known = tuple[SimilarityGraph, Beliefs]

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.asking.seams import Seam
-from pal_backend.core.beliefs import Beliefs, founding
+from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.merging import STRONGEST
 from pal_backend.core.posterior import Particulars
+from pal_backend.core.priors import founding
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -1,6 +1,6 @@
-"""From spread beliefs to probabilities: room for "none of them", sharpness, and how far answers are believed.
+"""From spread beliefs to probabilities: room for "none of them", sharpness, how far answers are believed, and Bayes' rule.
 
-All three are set by the answers themselves; nothing here knows a label or the number of classes.
+The first three are set by the answers themselves; nothing here knows a label or the number of classes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 MOST_NOVEL = 0.9
 """Highest mean chance of "none of them", met at the very start."""
@@ -226,3 +227,33 @@ def answer_log_odds(own: Floats, both: Floats, evidence: Floats) -> float:
     error = (wrong.sum() + PRIOR_ERROR * PRIOR_ANSWERS) / (wrong.size + PRIOR_ANSWERS)
     error = float(np.clip(error, 0.01, 0.2))
     return float(np.log((1.0 - error) / error))
+
+
+def founding(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
+    """Beliefs ``own`` (L, K + 1) before the rows' own answers, where no group reaches: a founder that has no "same" yet is
+    of the group it founded, and any other sample of each group with the chance ``apart``, for a class may lie elsewhere too.
+    """
+    prior = own.copy()
+    prior[:, -1] /= 1.0 + apart * (own.shape[1] - 1)
+    prior[:, :-1] += apart * prior[:, -1:]
+    alone = np.flatnonzero(group >= 0)
+    alone = alone[evidence[alone, group[alone]] <= 0.0]
+    prior[alone] = own[alone]
+    prior[alone, group[alone]] += prior[alone, -1]
+    prior[alone, -1] = 0.0
+    return prior
+
+
+def posterior(own: Floats, evidence: Floats, group: Ints, apart: float) -> Floats:
+    """Prior times likelihood of the answers, (L, K + 1), rows sum to 1.
+
+    Args:
+        own: (L, K + 1) beliefs without the rows' own answers.
+        evidence: (L, K) log-odds of the answers.
+        group: (L,), group of each row or -1.
+        apart: chance that what no group reaches is of a given one (:mod:`pal_backend.core.looks`).
+    """
+    log = np.log(np.maximum(founding(own, evidence, group, apart), 1e-12))
+    log[:, :-1] += evidence
+    p = np.exp(log - log.max(axis=1, keepdims=True))
+    return np.asarray(p / p.sum(axis=1, keepdims=True))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pal_backend.core.beliefs import believe, founding, posterior
+from pal_backend.core.beliefs import believe
 from pal_backend.core.founding import founded, spoken_for
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
@@ -119,19 +119,6 @@ def test_two_groups_may_be_one_as_far_as_they_touch_and_answers_say() -> None:
     home, away, twin = (beliefs_of(answers).groups.index(IDS[n]) for n in (0, 30, 15))
     assert before[twin, home] > before[away, home] and after[twin, home] < before[twin, home]
     assert (before == before.T).all() and (before.diagonal() == 1.0).all()
-
-
-def test_what_no_group_reaches_may_be_of_each() -> None:
-    """By Bayes: "none of them" gives each of two groups a tenth as much as it keeps; one that founded a group is of that."""
-    own = np.asarray([[0.0, 0.0, 1.0], [0.3, 0.1, 0.6], [0.2, 0.0, 0.8]])
-    evidence = np.asarray([[3.0, 0.0], [0.0, -1.0], [-2.0, 0.0]])
-    prior = founding(own, evidence, np.asarray([0, -1, 1]), 0.1)
-    none = np.asarray([1.0, 0.6]) / 1.2
-    assert prior[:2, -1] == pytest.approx(none)
-    assert prior[:2, :-1] == pytest.approx(own[:2, :-1] + 0.1 * none[:, None])
-    assert prior[2] == pytest.approx([0.2, 0.8, 0.0])
-    both = posterior(own, evidence, np.asarray([0, -1, 1]), 0.1)
-    assert both[0, 0] == pytest.approx(0.1 * np.exp(3.0) / (0.1 * np.exp(3.0) + 0.1 + 1.0))
 
 
 def test_two_answers_place_a_sample_far_from_its_group() -> None:

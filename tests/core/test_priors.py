@@ -5,11 +5,13 @@ from pal_backend.core.priors import (
     Answers,
     among,
     answer_log_odds,
+    founding,
     guidance,
     levels,
     mixture,
     novel,
     novelty,
+    posterior,
     share_of_none,
     sharpen,
     whole,
@@ -102,3 +104,16 @@ def test_answers_that_fit_are_believed_more() -> None:
     prior = answer_log_odds(own[:0], own[:0], agree[:0])
     assert prior == pytest.approx(np.log(19.0))
     assert answer_log_odds(own, own, agree) > prior > answer_log_odds(own, own, against)
+
+
+def test_what_no_group_reaches_may_be_of_each() -> None:
+    """By Bayes: "none of them" gives each of two groups a tenth as much as it keeps; one that founded a group is of that."""
+    own = np.asarray([[0.0, 0.0, 1.0], [0.3, 0.1, 0.6], [0.2, 0.0, 0.8]])
+    evidence = np.asarray([[3.0, 0.0], [0.0, -1.0], [-2.0, 0.0]])
+    prior = founding(own, evidence, np.asarray([0, -1, 1]), 0.1)
+    none = np.asarray([1.0, 0.6]) / 1.2
+    assert prior[:2, -1] == pytest.approx(none)
+    assert prior[:2, :-1] == pytest.approx(own[:2, :-1] + 0.1 * none[:, None])
+    assert prior[2] == pytest.approx([0.2, 0.8, 0.0])
+    both = posterior(own, evidence, np.asarray([0, -1, 1]), 0.1)
+    assert both[0, 0] == pytest.approx(0.1 * np.exp(3.0) / (0.1 * np.exp(3.0) + 0.1 + 1.0))
