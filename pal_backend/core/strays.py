@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.edges import DECIDED
 from pal_backend.core.moves import settle
 from pal_backend.core.vocabulary import Pair, SampleId
 
@@ -71,13 +72,19 @@ def reunited(
 
 
 def _candidates(ends: Ints, weight: Floats, here: Ints, spare: Spare) -> list[tuple[int, int, int]]:
-    """Two components each, of several samples, that would be one if nothing spoke against it, and the smaller's samples."""
+    """Two components each, of several samples, that would be one if nobody spoke against it, and the smaller's samples; none
+    that a lead parted.
+    """
     size = np.bincount(here)
     a, b = np.sort(here[ends], axis=1).T
-    likely = (a != b) & (weight > 0.0) & (np.minimum(size[a], size[b]) > 1)
-    keys, each = np.unique(a[likely] * len(here) + b[likely], return_inverse=True)
-    said = np.bincount(each, weight[likely], len(keys))
-    found = [(*divmod(key, len(here)), evidence) for key, evidence in zip(keys.tolist(), said.tolist(), strict=True)]
+    across = (a != b) & (np.minimum(size[a], size[b]) > 1)
+    keys, each = np.unique(a[across] * len(here) + b[across], return_inverse=True)
+    said = np.bincount(each, np.maximum(weight[across], 0.0), len(keys))
+    parted = np.bincount(each, weight[across] <= -DECIDED / 2.0, len(keys)) > 0.0
+    found = [
+        (*divmod(key, len(here)), evidence)
+        for key, evidence in zip(keys[~parted].tolist(), said[~parted].tolist(), strict=True)
+    ]
     few = [int(min(size[a], size[b])) for a, b, _ in found]
     return [(a, b, n) for (a, b, evidence), n in zip(found, few, strict=True) if spare(evidence, n) >= 0.0]
 

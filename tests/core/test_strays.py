@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from pal_backend.core.contraction import contract
+from pal_backend.core.edges import DECIDED
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import Answer
@@ -53,6 +54,13 @@ def test_two_classes_stay_two() -> None:
     between = [("a", other, -3.0) for other in "wxyz"] + [("b", "x", 3.0), ("c", "y", 3.0)]
     together = dict.fromkeys("abcde", "a") | dict.fromkeys("wxyz", "w")
     assert reunited(edges(*one, *another, *between), together, spare) is None
+
+
+def test_what_a_lead_parted_stays_parted() -> None:
+    """Though the one sample of which it was decided could be left behind."""
+    more = [(one, "c", 3.0) for one in "wxyz"]
+    assert reunited(edges(*HALVES, *COMPARED, *more, ("b", "w", -DECIDED / 10.0)), ALL, spare) is not None
+    assert reunited(edges(*HALVES, *COMPARED, *more, ("b", "w", -DECIDED)), ALL, spare) is None
 
 
 def given() -> list[Answer]:
