@@ -68,7 +68,7 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
         established: least evidence that joins two components which both have several samples.
         strayed: as much more for each sample of the smaller one: evidence that errors about its samples alone would bring.
     """
-    needed = _Needed(trusted, established, strayed)
+    needed = Needed(trusted, established, strayed)
     joining = _Joining(edges, {sample: sample for pair in edges for sample in pair}, needed)
     joining.run(OPPOSED)
     went: frozenset[SampleId] = frozenset()
@@ -89,7 +89,7 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
     return Contraction(component, _between(edges, component), joining.since, tight, frozenset(halves.values()), went)
 
 
-class _Needed(NamedTuple):
+class Needed(NamedTuple):
     """Evidence that unions need, see :func:`contract`."""
 
     trusted: float
@@ -112,7 +112,7 @@ class _Joining:
     """
 
     def __init__(
-        self, edges: Edges, component: Mapping[SampleId, SampleId], needed: _Needed, before: _Joining | None = None
+        self, edges: Edges, component: Mapping[SampleId, SampleId], needed: Needed, before: _Joining | None = None
     ) -> None:
         self._needed = needed
         self._parent = dict(component)

@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.contraction import PLAIN, Edges, Turn, ascending, contract, part
+from pal_backend.core.contraction import PLAIN, Edges, Needed, Turn, ascending, contract, part
 from pal_backend.core.edges import Edge, add, weigh
+from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
@@ -190,9 +191,11 @@ class SimilarityGraph:
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
         # what would be joined but for answers against each other is looked at as a whole
         halves, moved = self.halves.intersection((a, b)), self.moved.intersection(answer.pair)
-        if a != b and weight < 0.0 and len(halves) < 2 and not moved and not self._disputed(ascending(a, b)):
+        if a != b and weight < 0.0 and len(halves) < 2 and not moved:
             # more against a union that does not come about even without it
-            return self._parting(answer.pair, ascending(a, b), edges)
+            parting = self._parting(answer.pair, ascending(a, b), edges)
+            if not parting._reunites(ascending(a, b)):
+                return parting
         if not self.established:
             if weight < 0.0 or ascending(a, b) in self.between:
                 return None
@@ -201,9 +204,20 @@ class SimilarityGraph:
         joined = None if halves or moved else self._joining(answer.pair, weight, edges)
         return joined or self._resolve(edges, self.rates, self.established)
 
-    def _disputed(self, key: Roots) -> bool:
-        """Whether two components would be one if nothing spoke against it: then they may be but for some samples."""
-        return self.between.get(key, 0.0) - self.against.get(key, 0.0) >= self.established > 0.0
+    def _reunites(self, key: Roots) -> bool:
+        """Whether two components, as they are here, are one but for some samples; only if they would be if nothing spoke
+        against it.
+        """
+        if not self.between.get(key, 0.0) - self.against.get(key, 0.0) >= self.established > 0.0:
+            return False
+        inside = {sample: root for sample, root in self.component.items() if root in key}
+        edges = {
+            pair: (edge.weight, edge.rank)
+            for pair, edge in self.edges.items()
+            if pair.first in inside and pair.second in inside
+        }
+        needed = Needed(TRUSTED, self.established, _strayed(self.rates, self.established))
+        return reunited(edges, inside, needed.left) is not None
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
         """The same after a "different" between two components."""
@@ -237,8 +251,7 @@ class SimilarityGraph:
             if spare[root] < 0.0:
                 return None
         near = [key for key in self.between if alone in key]
-        nearer = any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near)
-        if nearer or any(root in key and self._disputed(key) for key in self.between):
+        if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
             return None
         component = {**self.component, there: root, alone: root}
         # where something is said against a component from within, one more sample may tell its sides apart
@@ -252,7 +265,7 @@ class SimilarityGraph:
             cannot.discard(old)
             if _kept_apart(new, between, against):
                 cannot.add(new)
-        return replace(
+        joined = replace(
             self,
             edges=edges,
             component=component,
@@ -262,6 +275,7 @@ class SimilarityGraph:
             since={there: turn, **self.since, alone: turn},
             spare=spare,
         )
+        return None if any(root in key and joined._reunites(key) for key in between) else joined
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
         """Whether trusted "same" answers join the two."""
