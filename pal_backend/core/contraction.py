@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pal_backend.core.edges import NOTHING
 from pal_backend.core.moves import moved
 from pal_backend.core.strays import reunited
 from pal_backend.core.unions import first_of_each
@@ -32,8 +33,6 @@ PLAIN, OPPOSED, SEVERAL = range(3)
 """Classes of unions: nothing speaks against it; something does; both have several samples."""
 LANCZOS = 50
 """Vectors out of which the leading eigenvector of a component is made; all there are, if it has fewer samples."""
-NOTHING = 1e-9
-"""Evidence, and entries of an eigenvector, nearer to 0 have no sign."""
 
 
 class Contraction(NamedTuple):

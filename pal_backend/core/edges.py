@@ -10,6 +10,8 @@ ACCEPTED_GUESS = 0.7
 """An answer that only accepts a guess shown beforehand weighs this much of one given freely."""
 DECIDED = 1000.0
 """Log-odds of what a lead decided: more than people's answers on other pairs add up to."""
+NOTHING = 1e-9
+"""Evidence, and entries of an eigenvector, nearer to 0 have no sign."""
 _SIGN = {Verdict.SAME: 1.0, Verdict.DIFFERENT: -1.0, Verdict.UNSURE: 0.0}
 
 

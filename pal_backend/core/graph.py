@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import PLAIN, Edges, Needed, Turn, ascending, contract, part
-from pal_backend.core.edges import Edge, add, weigh
+from pal_backend.core.edges import NOTHING, Edge, add, weigh
 from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
@@ -38,7 +38,6 @@ TRUSTED = log_odds(0.25)
 """Least log-odds of a trusted union: one answer of a person who errs at most one time in four."""
 TWO_ANSWERS = 1.5
 """Between one and two: evidence of so many ordinary answers cannot come from a single one."""
-_TIE = 1e-9
 
 Root = SampleId
 Roots = tuple[Root, Root]
@@ -251,7 +250,7 @@ class SimilarityGraph:
             if spare[root] < 0.0:
                 return None
         near = [key for key in self.between if alone in key]
-        if any(root in key or self.between[key] > self.against.get(key, 0.0) + _TIE for key in near):
+        if any(root in key or self.between[key] > self.against.get(key, 0.0) + NOTHING for key in near):
             return None
         component = {**self.component, there: root, alone: root}
         # where something is said against a component from within, one more sample may tell its sides apart
@@ -347,5 +346,5 @@ def _strayed(rates: Mapping[str, float], established: float) -> float:
 
 
 def _kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roots, float]) -> bool:
-    trusted = against.get(key, 0.0) <= -TRUSTED and between.get(key, 0.0) <= _TIE
+    trusted = against.get(key, 0.0) <= -TRUSTED and between.get(key, 0.0) <= NOTHING
     return trusted and key[0] != key[1]

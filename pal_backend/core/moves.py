@@ -31,16 +31,24 @@ def moved(
         component: sample to its root, in the order of the ranks.
         least: evidence that a move has to gain, above 0: so there is an end to them.
     """
-    at = {sample: n for n, sample in enumerate(component)}
-    ends: Ints = np.asarray([(at[pair.first], at[pair.second]) for pair in edges], np.int64).reshape(-1, 2)
-    weight: Floats = np.asarray([weight for weight, _ in edges.values()])
-    here = np.asarray([at[root] for root in component.values()], np.int64)
+    ends, weight, here = numbered(edges, component)
     samples, went = list(component), set[SampleId]()
     while (move := _best(ends, weight, here, least)) is not None:
         row, there = move
         here[row] = there
         went.add(samples[row])
     return settle(edges, here, component, went) if went else (dict(component), frozenset())
+
+
+def numbered(
+    edges: Mapping[Pair, tuple[float, int]], component: Mapping[SampleId, SampleId]
+) -> tuple[Ints, Floats, Ints]:
+    """The pairs (E, 2), their weights (E,), and the component of each sample (n,), samples by their number in ``component``."""
+    at = {sample: n for n, sample in enumerate(component)}
+    ends: Ints = np.asarray([(at[pair.first], at[pair.second]) for pair in edges], np.int64).reshape(-1, 2)
+    weight: Floats = np.asarray([weight for weight, _ in edges.values()])
+    here = np.asarray([at[root] for root in component.values()], np.int64)
+    return ends, weight, here
 
 
 def settle(

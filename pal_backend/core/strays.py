@@ -15,16 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.edges import DECIDED
-from pal_backend.core.moves import settle
+from pal_backend.core.edges import DECIDED, NOTHING
+from pal_backend.core.moves import numbered, settle
 from pal_backend.core.vocabulary import Pair, SampleId
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Spare = Callable[[float, int], float]
 """By how much evidence joins two components of which the smaller has so many samples; where negative, not at all."""
-NOTHING = 1e-9
-"""Evidence nearer to 0 is neither for nor against."""
 
 
 class Reunion(NamedTuple):
@@ -50,10 +48,7 @@ def reunited(
         component: sample to its root, in the order of the ranks.
         spare: what a union takes.
     """
-    at = {sample: n for n, sample in enumerate(component)}
-    ends: Ints = np.asarray([(at[pair.first], at[pair.second]) for pair in edges], np.int64).reshape(-1, 2)
-    weight: Floats = np.asarray([weight for weight, _ in edges.values()])
-    here = np.asarray([at[root] for root in component.values()], np.int64)
+    ends, weight, here = numbered(edges, component)
     best: tuple[float, int, int, Ints] | None = None
     for a, b, few in _candidates(ends, weight, here, spare):
         both = ((here[ends] == a) | (here[ends] == b)).all(axis=1)
@@ -81,12 +76,9 @@ def _candidates(ends: Ints, weight: Floats, here: Ints, spare: Spare) -> list[tu
     keys, each = np.unique(a[across] * len(here) + b[across], return_inverse=True)
     said = np.bincount(each, np.maximum(weight[across], 0.0), len(keys))
     parted = np.bincount(each, weight[across] <= -DECIDED / 2.0, len(keys)) > 0.0
-    found = [
-        (*divmod(key, len(here)), evidence)
-        for key, evidence in zip(keys[~parted].tolist(), said[~parted].tolist(), strict=True)
-    ]
-    few = [int(min(size[a], size[b])) for a, b, _ in found]
-    return [(a, b, n) for (a, b, evidence), n in zip(found, few, strict=True) if spare(evidence, n) >= 0.0]
+    a, b = np.divmod(keys[~parted], len(here))
+    found = zip(a.tolist(), b.tolist(), np.minimum(size[a], size[b]).tolist(), said[~parted].tolist(), strict=True)
+    return [(one, other, few) for one, other, few, evidence in found if spare(evidence, few) >= 0.0]
 
 
 def _without(ends: Ints, weight: Floats, here: Ints) -> tuple[float, Ints]:
