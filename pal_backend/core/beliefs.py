@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,59 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core import merging
-from pal_backend.core.annotators import log_odds
-from pal_backend.core.edges import DECIDED
-from pal_backend.core.founding import founded, spoken_for
+from pal_backend.core.founding import spoken_for
 from pal_backend.core.graph import Root, SimilarityGraph
-from pal_backend.core.inference import Answered, fill, influence, without_itself
-from pal_backend.core.looks import several_looks
-from pal_backend.core.merging import Edges
+from pal_backend.core.inference import Answered, influence
 from pal_backend.core.neighbours import Space
 from pal_backend.core.opinion import EVERYONE, Smoother
 from pal_backend.core.priors import (
+    Dials,
     among,
-    answer_log_odds,
     blend,
     founding,
-    guidance,
     levels,
     mixture,
     novel,
-    novelty,
     posterior,
-    share_of_none,
     sharpen,
     softmax,
     whole,
 )
+from pal_backend.core.settling import Settled, settle
 
 Float = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-ROUNDS = 3
-"""Times that beliefs of answered samples are fed back to spreading; more change little."""
 HEARD = 4
 """Times that the second opinion is heard, each time on beliefs that hold what it said before."""
 JUDGED = 2
 """Of these, the first times, after which it is judged how sharp it is and how much it counts."""
 EARLY = 60
 """While fewer samples are answered it is heard no further: heard again and again it repeats what errors made it say."""
-LEAST = 0.004
-"""Least chance that two groups that do not touch are one, however many proved to be two."""
-
-
-@dataclass(frozen=True, eq=False)
-class Dials:
-    """What the answers themselves set: see :mod:`pal_backend.core.priors`. ``level`` is float32 (K,), or (1,) for all groups alike."""
-
-    none: float = 1.0
-    power: float = 1.0
-    astray: float = 0.0
-    strength: float = 1.0
-    temperature: float = 1.0
-    mix: float = 0.0
-    level: Float = dataclasses.field(default_factory=lambda: np.ones(1, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,18 +112,14 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     names = [name for name in graph.component if name in space.index]
     answered = np.asarray([space.index[name] for name in names], np.int64)
     q = known.inverse(answered.tolist())
-    groups = founded(graph)
-    grouped = np.asarray([graph.component[name] in groups for name in names], bool)
-    cover = _cover(known, answered, q, grouped)
     edges = graph.ends({name: i for i, name in enumerate(names)})
-    found = _settle(graph, names, groups, q, cover=cover, edges=edges)
+    found, apart = settle(graph, known, q, names=names, answered=answered, edges=edges)
     field = known.spread(answered.tolist(), q, found.both[:, :-1])
     found = replace(found, dials=replace(found.dials, level=levels(field)))
     walked, none = _walked(field, found.dials)
     probabilities = whole(walked, found.dials.astray, none)
     dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
-    apart = max(several_looks(q, both, found.evidence, found.group, dials.none), LEAST)
     if len(found.groups) > 1:
         smoother = space.opinion(graph)
         dials, own, both, opinion = _hear_out(
@@ -200,7 +171,7 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
 
 def _hear_out(
     smoother: Smoother,
-    found: _Settled,
+    found: Settled,
     answered: Ints,
     *,
     apart: float,
@@ -269,55 +240,6 @@ def margins_of(p: Float) -> Floats:
     return margin
 
 
-@dataclass(frozen=True, eq=False)
-class _Settled:
-    groups: tuple[Root, ...]
-    group: Ints
-    evidence: Floats
-    sharp: Floats
-    own: Floats
-    both: Floats
-    dials: Dials
-
-
-def _cover(known: Answered, answered: Ints, q: Floats, grouped: NDArray[np.bool_]) -> Floats:
-    """How far known groups reach, (n,) for some samples all over the pool: the chance to end at one that is in a group."""
-    mass = fill(q, grouped.astype(np.float64)[:, None], np.flatnonzero(~grouped))
-    return known.glance(answered.tolist(), (q @ mass)[:, 0]).astype(np.float64)
-
-
-def _settle(
-    graph: SimilarityGraph, names: Sequence[str], groups: tuple[Root, ...], q: Floats, *, cover: Floats, edges: Edges
-) -> _Settled:
-    """Beliefs of the answered rows if these components are the groups."""
-    number = {root: k for k, root in enumerate(groups)}
-    group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
-    evidence = _evidence(edges, group, len(groups))
-    said = np.where(np.abs(evidence) > DECIDED / 2.0, 0.0, evidence)  # a decision does not tell how good answers are
-    base = sum(map(log_odds, graph.rates.values())) / max(len(graph.rates), 1)
-    # one sample of each component that may be the first of a class nobody met
-    first = np.asarray([graph.component[name] == name for name in names], bool)
-    lone = first & ((group < 0) | (np.bincount(group[group >= 0], minlength=len(groups) + 1)[group] < 2))
-    both: Floats = np.zeros((len(names), len(groups) + 1))
-    both[group >= 0, group[group >= 0]] = 1.0
-    both[:, :-1] = fill(q, both[:, :-1], np.flatnonzero(group < 0))
-    both[:, -1] = np.clip(1.0 - both[:, :-1].sum(axis=1), 0.0, 1.0)
-    own, sharp, strength, power, astray, none = both, both[:, :-1], 1.0, 1.0, 0.0, 1.0
-    for _ in range(ROUNDS if groups else 0):
-        none = share_of_none(
-            cover, novelty(both[lone, group[lone]], int((group >= 0).sum()) + int((lone & (group < 0)).sum()))
-        )
-        spread_here = without_itself(q, both[:, :-1])
-        novel_here = novel(spread_here.sum(axis=1), none)
-        sharp = among(spread_here, none)
-        power, astray = guidance(sharp, novel_here, evidence * strength)
-        sharp = sharpen(sharp, power)
-        own = whole(sharp, astray, novel_here)
-        both = posterior(own, evidence * strength, group, LEAST)
-        strength = answer_log_odds(own, both, said) / base if base else 1.0
-    return _Settled(groups, group, evidence, sharp, own, both, Dials(none, power, astray, strength))
-
-
 def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
     """Beliefs (n, K + 1) from what is spread (n, K) and the second opinion (n, K)."""
     walked, none = _walked(field, dials)
@@ -327,12 +249,3 @@ def _probabilities(field: Float, opinion: Float, dials: Dials) -> Float:
 def _walked(field: Float, dials: Dials) -> tuple[Float, Float]:
     """What label spreading alone says of the known groups (n, K), levelled and sharpened, and of "none of them" (n,)."""
     return sharpen(among(field * dials.level, dials.none), dials.power), novel(field.sum(axis=1), dials.none)
-
-
-def _evidence(edges: Edges, group: Ints, count: int) -> Floats:
-    """Summed log-odds of each answered row's edges to members of each group, (L, K)."""
-    first, second, weight = edges
-    out = np.zeros((len(group), count + 1))  # the last column takes what concerns no group
-    np.add.at(out, (first, group[second]), weight)
-    np.add.at(out, (second, group[first]), weight)
-    return out[:, :count]

@@ -6,11 +6,13 @@ The first three are set by the answers themselves; nothing here knows a label or
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Float = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -32,6 +34,19 @@ SURE = 0.7
 """Belief without its own answers from which a sample may judge them."""
 PRIOR_ERROR, PRIOR_ANSWERS = 0.05, 60.0
 """An error rate of .05 counts as seen in 60 answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dials:
+    """What the answers themselves set, see the functions here. ``level`` is float32 (K,), or (1,) for all groups alike."""
+
+    none: float = 1.0
+    power: float = 1.0
+    astray: float = 0.0
+    strength: float = 1.0
+    temperature: float = 1.0
+    mix: float = 0.0
+    level: Float = field(default_factory=lambda: np.ones(1, np.float32))
 
 
 def novelty(first: Floats, placed: int) -> float:

@@ -7,8 +7,9 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from pal_backend.core.beliefs import Beliefs, Dials, margins_of
+from pal_backend.core.beliefs import Beliefs, margins_of
 from pal_backend.core.neighbours import Space, build_space
+from pal_backend.core.priors import Dials
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Pair, Question, Verdict
 
 

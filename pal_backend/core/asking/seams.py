@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.asking.sides import Sides, by_answers, by_nearness
-from pal_backend.core.beliefs import Beliefs, Dials
+from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.merging import STRONGEST
 from pal_backend.core.neighbours import Space
+from pal_backend.core.priors import Dials
 from pal_backend.core.vocabulary import Answer, Verdict
 
 Floats = NDArray[np.float64]

@@ -10,10 +10,11 @@ import pytest
 from pal_backend.core.asking.seams import Bystanders, Seam, _least, _Members, belonging, seams, unsettled
 from pal_backend.core.asking.sides import Sides
 from pal_backend.core.asking.state import State
-from pal_backend.core.beliefs import Beliefs, Dials, believe
+from pal_backend.core.beliefs import Beliefs, believe
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.learner import Learner, checkpoint
+from pal_backend.core.priors import Dials
 from pal_backend.core.vocabulary import Answer, Purpose
 from tests.core.worlds import clusters, said
 
