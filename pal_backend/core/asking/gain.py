@@ -108,15 +108,15 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
     """Confirmed members of two groups, the younger one's first, for every two groups worth asking about.
 
     What one sample's answers tell is bounded by how sure its place is, so each time it is the member that met the other
-    group least.
+    group least; once all have met it, each further time tells half as much.
     """
     gains = np.tril(state.gains * 0.5 ** _between(state, state.beliefs.placed, state.groups))
     best = np.argsort(-gains, axis=None, kind="stable")[: MERGES + len(state.open_pairs)]
     rows = []
     for k, other in zip(*np.unravel_index(best[gains.flat[best] > SETTLED], gains.shape), strict=True):
         if (met := state.meeting(int(k), int(other))) is not None:
-            row, partner = met
-            worth = float(gains[k, other]) * _again(state, row, partner)
+            row, partner, times = met
+            worth = float(gains[k, other]) * 0.5 ** max(times - 1, 0)
             rows += [(row, partner, worth)] if worth > SETTLED else []
     return rows
 

@@ -183,15 +183,16 @@ class State:
                 best, fewest = other, times
         return best, total
 
-    def meeting(self, group: int, other: int) -> tuple[int, int] | None:
+    def meeting(self, group: int, other: int) -> tuple[int, int, int] | None:
         """Members of two groups to compare, None if there are none whose question is not open: of ``group`` the one that
-        met ``other`` least, the best confirmed of those, and its :meth:`representative` there.
+        met ``other`` least, the best confirmed of those, and its :meth:`representative` there; and how many annotations
+        compare the one with any representative there.
         """
         found, fewest = None, sys.maxsize
         for row in self.members[group][:REPRESENTATIVES]:
             partner, times = self._partner(other, row)
             if times < fewest and partner >= 0:
-                found, fewest = (row, partner), times
+                found, fewest = (row, partner, times), times
             if not times:
                 break
         return found

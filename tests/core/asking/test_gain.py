@@ -7,7 +7,7 @@ from operator import itemgetter
 import numpy as np
 import pytest
 
-from pal_backend.core.asking.gain import gain
+from pal_backend.core.asking.gain import _merges, gain
 from pal_backend.core.asking.state import Candidates, State
 from pal_backend.core.learner import Learner
 from pal_backend.core.vocabulary import Answer, QuestionKind
@@ -119,6 +119,22 @@ def test_unsure_about_two_groups_or_a_seam_counts_for_all_their_members() -> Non
         offered = across(candidates([*answers, said(50, IDS[pair[0]], IDS[pair[1]], "unsure")]))
         again, after = max(offered.items(), key=itemgetter(1))
         assert after == pytest.approx(before / 2.0) and set(again) != set(pair)
+
+
+def test_a_group_of_one_that_met_another_tells_half_as_much_each_time() -> None:
+    """Each time with another of its members, so no pair comes twice."""
+    answers = [said(n, IDS[0], IDS[n], "same") for n in range(1, 6)]
+    worth, partners = [], set[int]()
+    for number in range(4):
+        answers.append(said(10 + number, IDS[30], IDS[number], "different"))
+        learner = Learner(SPACE)
+        learner.set_answers(answers)
+        state = State.of(SPACE, learner.graph, learner.beliefs, learner.seams)
+        [(row, partner, score)] = _merges(replace(state, gains=np.asarray([[0.0, 1.0], [1.0, 0.0]])))
+        assert row == 30 and partner not in range(number + 1)
+        worth.append(score)
+        partners.add(partner)
+    assert worth == [1.0, 0.5, 0.25, 0.125]
 
 
 @pytest.mark.parametrize("seed", range(3))
