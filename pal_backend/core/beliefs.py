@@ -13,6 +13,7 @@ from pal_backend.core import merging
 from pal_backend.core.founding import spoken_for
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, influence
+from pal_backend.core.looks import LEAST, several_looks
 from pal_backend.core.neighbours import Space
 from pal_backend.core.opinion import EVERYONE, Smoother
 from pal_backend.core.priors import (
@@ -113,13 +114,14 @@ def believe(space: Space, graph: SimilarityGraph, known: Answered) -> Beliefs:
     answered = np.asarray([space.index[name] for name in names], np.int64)
     q = known.inverse(answered.tolist())
     edges = graph.ends({name: i for i, name in enumerate(names)})
-    found, apart = settle(graph, known, q, names=names, answered=answered, edges=edges)
+    found = settle(graph, known, q, names=names, answered=answered, edges=edges)
     field = known.spread(answered.tolist(), q, found.both[:, :-1])
     found = replace(found, dials=replace(found.dials, level=levels(field)))
     walked, none = _walked(field, found.dials)
     probabilities = whole(walked, found.dials.astray, none)
     dials, own, both = found.dials, found.own, found.both
     opinion: Float = np.full_like(field, 1.0 / max(field.shape[1], 1))
+    apart = max(several_looks(q, both, found.evidence, found.group, dials.none), LEAST)
     if len(found.groups) > 1:
         smoother = space.opinion(graph)
         dials, own, both, opinion = _hear_out(

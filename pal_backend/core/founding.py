@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.graph import Root, SimilarityGraph
-from pal_backend.core.merging import STRONGEST
 
 Float = NDArray[np.float32]
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SUPPORT = 2
@@ -62,26 +60,6 @@ def _founded_in(order: Sequence[Root], apart: Mapping[Root, set[Root]]) -> set[R
             if root not in groups and len(apart[root] & groups) >= min(SUPPORT, len(groups)):
                 groups.add(root)
     return groups
-
-
-def likelier_new(evidence: Floats, group: Ints, unreached: float) -> NDArray[np.bool_]:
-    """Groups that have several samples, or one that is likelier the first of a class than of another group, bool (K,).
-
-    With r_k the likelihood of what answers say of the one and the group k, it is unless ``sum_k unreached r_k > 1``: where
-    features tell little, to differ from a few of many groups is no reason to be none of them.
-
-    Args:
-        evidence: (L, K), log-odds that the answers on a sample give each group.
-        group: (L,), group of each or -1.
-        unreached: chance that a sample is of a given group though that does not reach it (:mod:`pal_backend.core.looks`).
-    """
-    placed = np.flatnonzero(group >= 0)
-    number, first, size = np.unique(group[placed], return_index=True, return_counts=True)
-    likely = np.exp(np.clip(evidence[placed[first]], -STRONGEST, STRONGEST))
-    others = likely.sum(axis=1) - likely[np.arange(len(number)), number]
-    kept = np.ones(evidence.shape[1], bool)
-    kept[number[(size == 1) & (unreached * others > 1.0)]] = False
-    return kept
 
 
 def spoken_for(probabilities: Float, raised: NDArray[np.floating], answered: Ints, group: Ints) -> NDArray[np.bool_]:

@@ -1,10 +1,9 @@
-r"""How likely what nothing brings together is one class: a class may have several looks, a car's front and back.
+r"""How likely two groups that nothing brings together are one class: a class may have several looks, a car's front and back.
 
 In some pools nearly every class lies in one place, in others each lies in four, and only answers tell. An answered sample that
 hardly follows from those answered before it is the first one of a new region, once others follow from it (one that stays alone
 is just odd). Answers put some regions into groups met before, S of them, and tell them from others, D times; so the chance is
-a low quantile of Beta(S + a, D + b): where people err, each comparison in vain is a chance to join what is two. A single sample
-that no group reaches may be of one as well, odd ones too: that chance is the median, with every such sample counted.
+a low quantile of Beta(S + a, D + b): where people err, each comparison in vain is a chance to join what is two.
 
 What follows from the samples before is the conditional mean of a Gaussian field with precision Q (label spreading): with those
 after it integrated out, and Q in reverse order :math:`= R R^T` (Cholesky), sample i follows from sample j before it by
@@ -12,8 +11,6 @@ after it integrated out, and Q in reverse order :math:`= R R^T` (Cholesky), samp
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,19 +30,8 @@ LEAST = 0.004
 """Least chance that two groups that do not touch are one, however many proved to be two."""
 
 
-class Looks(NamedTuple):
-    """How far a class may lie in several places, chances in (0, 1).
-
-    ``apart``: that two groups that do not touch are one class. ``unreached``: that a sample which no group reaches is of a
-    given group all the same.
-    """
-
-    apart: float
-    unreached: float
-
-
-def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: float) -> Looks:
-    """What placed samples tell of both.
+def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: float) -> float:
+    """Chance, in (0, 1), that two groups that do not touch are one class.
 
     Args:
         q: Q, (L, L), at answered samples, in the order in which answers first told of them.
@@ -54,23 +40,19 @@ def several_looks(q: Floats, both: Floats, evidence: Floats, group: Ints, none: 
         group: (L,), the group that answers put each in, -1 for none.
         none: what "none of them" weighs against spread beliefs (:func:`pal_backend.core.priors.share_of_none`).
     """
+    one, two = 0.0, 0
     placed = np.flatnonzero(group >= 0)
-    founders = placed[np.unique(group[placed], return_index=True)[1]]
-
-    def chance(rows: Ints, quantile: float) -> float:
-        one = float(both[rows, group[rows]].sum())
-        two = int((evidence[np.concatenate([rows, founders])] < 0.0).sum())
-        return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, quantile))
-
-    regions = again = placed[:0]
     if len(placed):
         h = _before(q)
         spread = np.maximum(h @ both[:, :-1], 0.0)
         foretold = spread[placed, group[placed]] / (spread[placed].sum(axis=1) + none)
-        again = np.setdiff1d(placed[foretold < FORETOLD], founders)
-        size = _followers(h, group, np.union1d(again, founders))
-        regions = again[size[again] > 1]
-    return Looks(max(chance(regions, CAUTION), LEAST), chance(again, 0.5))
+        founders = placed[np.unique(group[placed], return_index=True)[1]]
+        first = np.union1d(placed[foretold < FORETOLD], founders)
+        size = _followers(h, group, first)
+        again = np.setdiff1d(first[size[first] > 1], founders)
+        one = float(both[again, group[again]].sum())
+        two = int((evidence[np.concatenate([again, founders])] < 0.0).sum())
+    return float(betaincinv(one + PRIOR_ONE, two + PRIOR_TWO, CAUTION))
 
 
 def _before(q: Floats) -> Floats:

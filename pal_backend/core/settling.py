@@ -1,4 +1,4 @@
-"""What is believed of the answered samples, and which components are groups, by label spreading alone."""
+"""What is believed of the answered samples by label spreading alone, given the groups that answers found."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from pal_backend.core.annotators import log_odds
 from pal_backend.core.edges import DECIDED
-from pal_backend.core.founding import founded, likelier_new
+from pal_backend.core.founding import founded
 from pal_backend.core.graph import Root, SimilarityGraph
 from pal_backend.core.inference import Answered, fill, without_itself
-from pal_backend.core.looks import LEAST, several_looks
+from pal_backend.core.looks import LEAST
 from pal_backend.core.merging import Edges
 from pal_backend.core.priors import (
     Dials,
@@ -60,11 +60,8 @@ class Settled:
 
 def settle(
     graph: SimilarityGraph, known: Answered, q: Floats, *, names: Sequence[str], answered: Ints, edges: Edges
-) -> tuple[Settled, float]:
-    """Beliefs of the answered samples, and the chance that two groups that do not touch are one.
-
-    Of the components that answers make groups, single samples that are likelier of a group that they were not compared with
-    are left out (:func:`~pal_backend.core.founding.likelier_new`), unless a lead made them groups.
+) -> Settled:
+    """Beliefs of the answered samples if the components that answers make groups are the groups.
 
     Args:
         q: Q, (L, L), at the answered samples.
@@ -72,28 +69,7 @@ def settle(
         answered: int64 (L,), their rows.
         edges: the answers between them.
     """
-    found = _settle(graph, known, q, founded(graph), names=names, answered=answered, edges=edges)
-    looks = several_looks(q, found.both, found.evidence, found.group, found.dials.none)
-    kept = likelier_new(found.evidence * found.dials.strength, found.group, looks.unreached)
-    kept |= np.asarray([root in graph.parted for root in found.groups], bool)
-    if kept.all() or kept.sum() < 2:
-        return found, looks.apart
-    groups = tuple(root for root, stays in zip(found.groups, kept.tolist(), strict=True) if stays)
-    found = _settle(graph, known, q, groups, names=names, answered=answered, edges=edges)
-    return found, several_looks(q, found.both, found.evidence, found.group, found.dials.none).apart
-
-
-def _settle(
-    graph: SimilarityGraph,
-    known: Answered,
-    q: Floats,
-    groups: tuple[Root, ...],
-    *,
-    names: Sequence[str],
-    answered: Ints,
-    edges: Edges,
-) -> Settled:
-    """Beliefs of the answered samples if these components are the groups."""
+    groups = founded(graph)
     number = {root: k for k, root in enumerate(groups)}
     group = np.asarray([number.get(graph.component[name], -1) for name in names], np.int64)
     cover = _cover(known, answered, q, group >= 0)

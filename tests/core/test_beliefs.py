@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pal_backend.core.beliefs import believe
-from pal_backend.core.founding import founded, likelier_new, spoken_for
+from pal_backend.core.founding import founded, spoken_for
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.inference import Answered
 from pal_backend.core.vocabulary import Answer
@@ -93,19 +93,6 @@ def test_one_sample_is_no_group_where_only_levels_speak_for_it() -> None:
     group, answered = np.asarray([0, 0, 1, 1, 2]), np.asarray([3, 4, 5, 6, 7])
     for raised, kept in ((2.9, True), (3.1, False)):
         assert spoken_for(beliefs, np.asarray([1.0, 1.0, raised]), answered, group).tolist() == [True, True, kept]
-
-
-def test_a_single_sample_is_likelier_new_once_it_differs_from_enough_groups() -> None:
-    """Four groups, the last of one sample: what was not compared with it counts in full, what differs hardly."""
-    group = np.asarray([-1, 0, 0, 1, 1, 2, 2, 3])
-    evidence = np.zeros((8, 4))
-    evidence[7] = [-3.0, -3.0, 0.0, 0.0]  # its own group has no say
-    others = 1.0 + 2.0 * np.exp(-3.0)
-    assert likelier_new(evidence, group, 0.99 / others).all()
-    assert likelier_new(evidence, group, 1.01 / others).tolist() == [True, True, True, False]
-    evidence[7, 2] = -3.0
-    assert likelier_new(evidence, group, 0.99).all()
-    assert likelier_new(np.zeros((2, 0)), np.asarray([-1, -1]), 0.5).tolist() == []
 
 
 def test_no_answers_no_groups() -> None:

@@ -1,4 +1,4 @@
-"""How likely what nothing brings together is one: by hand, and in pools whose classes have one look or several."""
+"""How likely two groups that do not touch are one: by hand, and in pools whose classes have one look or several."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import betaincinv
 
 from pal_backend.core.beliefs import Beliefs
 from pal_backend.core.learner import Learner
-from pal_backend.core.looks import CAUTION, LEAST, PRIOR_ONE, PRIOR_TWO, Looks, _before, several_looks
+from pal_backend.core.looks import CAUTION, PRIOR_ONE, PRIOR_TWO, _before, several_looks
 from pal_backend.core.vocabulary import Purpose, Question
 from tests.core import worlds
 
@@ -30,7 +30,7 @@ def test_what_follows_from_those_before_is_the_conditional_mean() -> None:
 def test_regions_and_comparisons_in_vain_are_counted() -> None:
     """Eight samples in two groups. The third follows from the first; the fourth from nothing, though it is of the second's
     group, and the fifth and sixth follow from it: its belief counts, and what the first of the three regions are told from.
-    The seventh follows from nothing either, but nothing from it: odd, so it counts as a sample only. The last is in no group.
+    The seventh follows from nothing either, but nothing from it: odd. The last is in no group.
     """
     q = np.eye(8)
     for i, j in ((0, 2), (3, 4), (4, 5)):
@@ -41,14 +41,13 @@ def test_regions_and_comparisons_in_vain_are_counted() -> None:
     evidence = np.zeros((8, 2))
     evidence[:4] = [[0, -2], [-2, 0], [3, -3], [-2, 4]]
     evidence[6:] = [[2, -2], [-1, -1]]
-    found = several_looks(q, both, evidence, group, 0.05)
-    assert found.apart == pytest.approx(betaincinv(0.8 + PRIOR_ONE, 3.0 + PRIOR_TWO, CAUTION))
-    assert found.unreached == pytest.approx(betaincinv(0.8 + 0.6 + PRIOR_ONE, 4.0 + PRIOR_TWO, 0.5))
+    expected = betaincinv(0.8 + PRIOR_ONE, 3.0 + PRIOR_TWO, CAUTION)
+    assert several_looks(q, both, evidence, group, 0.05) == pytest.approx(expected)
 
 
 def test_before_there_are_answers_or_groups_it_is_the_prior() -> None:
     """Nobody answered; two samples in no group."""
-    prior = Looks(LEAST, float(betaincinv(PRIOR_ONE, PRIOR_TWO, 0.5)))
+    prior = betaincinv(PRIOR_ONE, PRIOR_TWO, CAUTION)
     nothing = np.zeros((0, 0))
     assert several_looks(nothing, np.zeros((0, 1)), nothing, np.zeros(0, np.int64), 1.0) == prior
     assert several_looks(np.eye(2), np.ones((2, 1)), np.zeros((2, 0)), np.asarray([-1, -1]), 1.0) == prior
@@ -59,7 +58,7 @@ def chance(beliefs: Beliefs) -> float:
     n = len(beliefs.precision)
     rows = beliefs.answered[:n]
     both = beliefs.probabilities[rows].astype(np.float64)
-    return several_looks(beliefs.precision, both, beliefs.evidence[:n], beliefs.placed[rows], beliefs.dials.none).apart
+    return several_looks(beliefs.precision, both, beliefs.evidence[:n], beliefs.placed[rows], beliefs.dials.none)
 
 
 def asked(looks: int, answers: int) -> tuple[Learner, list[Question]]:
@@ -79,27 +78,16 @@ def test_classes_of_several_looks_are_found_whole() -> None:
     assert chance(learner.beliefs) > 0.05
 
 
-def test_not_every_place_is_a_group_once_classes_proved_to_have_several() -> None:
-    """Six classes of four looks each: after 80 answers about half of the twenty-four places are groups at most."""
-    learner, _ = asked(4, 80)
-    assert len(learner.beliefs.groups) <= 12
-
-
 @pytest.mark.parametrize("looks", [2, 4])
 def test_nobody_is_asked_over_and_over_about_a_place_far_from_its_group(looks: int) -> None:
-    """Wherever a sample lies, three "same" at most are asked for, and no more in vain than to compare it with six groups."""
+    """To place a sample takes five questions at most, wherever it lies."""
     _, questions = asked(looks, 200)
-    space, clusters = worlds.clusters(groups=24, each=100, spread=0.06)
-    about = [question for question in questions if question.purpose is not Purpose.MERGE]
-    rows = np.asarray([[space.index[sample] for sample in question.samples] for question in about])
-    joins = np.equal(*(clusters[rows] // looks).T)
-    for verdict, most in ((True, 3), (False, 6)):
-        found = Counter(question.candidates for question, same in zip(about, joins, strict=True) if same == verdict)
-        assert max(found.values()) <= most
+    placed = Counter(question.candidates for question in questions if question.purpose is not Purpose.MERGE)
+    assert max(placed.values()) <= 5
 
 
 def test_where_each_class_has_one_look_groups_are_not_taken_for_one() -> None:
     """No sample of twenty-four classes surprises, and what was compared was two."""
     learner, _ = asked(1, 150)
     assert len(learner.beliefs.groups) == 24
-    assert chance(learner.beliefs) == LEAST
+    assert chance(learner.beliefs) < 0.001
