@@ -108,7 +108,7 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
     """Confirmed members of two groups, the younger one's first, for every two groups worth asking about.
 
     What one sample's answers tell is bounded by how sure its place is, so each time it is the member that met the other
-    group least; once all have met it, each further time tells half as much.
+    group least; once all have met it twice, each further time is worth half as much.
     """
     gains = np.tril(state.gains * 0.5 ** _between(state, state.beliefs.placed, state.groups))
     best = np.argsort(-gains, axis=None, kind="stable")[: MERGES + len(state.open_pairs)]
