@@ -61,9 +61,10 @@ class Settled:
 def settle(
     graph: SimilarityGraph, known: Answered, q: Floats, *, names: Sequence[str], answered: Ints, edges: Edges
 ) -> Settled:
-    """Beliefs of the answered samples if the components that answers make groups are the groups.
+    """Beliefs of the answered samples, given the groups that answers found.
 
     Args:
+        known: Green's function of the space's walk at answered rows.
         q: Q, (L, L), at the answered samples.
         names: of the L samples.
         answered: int64 (L,), their rows.

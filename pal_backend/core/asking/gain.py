@@ -49,7 +49,11 @@ def gain(state: State, rng: np.random.Generator) -> Candidates:
     some = partners >= 0
     drawn = _jittered(scores[short], rng)[some]
     placing = zip(short[some].tolist(), partners[some].tolist(), drawn.tolist(), strict=True)
-    again = [(row, partner, score * _again(state, row, partner)) for row, partner, score in placing]
+    # looked up only where there may be answers: most of the samples have none
+    again = [
+        (row, partner, score * _again(state.times_asked(row, partner) if state.met[row] else 0))
+        for row, partner, score in placing
+    ]
     return Candidates.of([*again, *_merges(state), *_seams(state)])
 
 
@@ -57,9 +61,9 @@ def _jittered(scores: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(scores * np.exp(JITTER * rng.standard_normal(len(scores))))
 
 
-def _again(state: State, row: int, partner: int) -> float:
-    """What a pair is worth over one that was asked at most once: half as much each time, since people err the same way."""
-    return 0.5 ** max(state.times_asked(row, partner) - 1, 0) if state.met[row] else 1.0
+def _again(times: int) -> float:
+    """What a question is worth that was asked so often, over one asked at most once: half as much each time."""
+    return float(0.5 ** max(times - 1, 0))
 
 
 def _likeliest(state: State, rows: Ints) -> Ints:
@@ -116,7 +120,7 @@ def _merges(state: State) -> list[tuple[int, int, float]]:
     for k, other in zip(*np.unravel_index(best[gains.flat[best] > SETTLED], gains.shape), strict=True):
         if (met := state.meeting(int(k), int(other))) is not None:
             row, partner, times = met
-            worth = float(gains[k, other]) * 0.5 ** max(times - 1, 0)
+            worth = float(gains[k, other]) * _again(times)
             rows += [(row, partner, worth)] if worth > SETTLED else []
     return rows
 
