@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pal_backend.choosing import Chosen
     from pal_backend.core.paying import Person
     from pal_backend.core.quality import Quality
-    from pal_backend.queues import JobStatus
+    from pal_backend.job_status import JobStatus
     from pal_backend.status import Asks, DeskStatus, Status
     from pal_backend.store.stores import Stores
 

@@ -11,7 +11,7 @@ from pal_backend.core.grouping import Group, Member
 from pal_backend.core.vocabulary import SampleId
 from pal_backend.curve import Curve
 from pal_backend.doctor_parts import Finding
-from pal_backend.queues import JobStatus
+from pal_backend.job_status import JobStatus
 from pal_backend.status import Status
 from pal_backend.store.history import Point
 from pal_backend.store.questions import PostedQuestion

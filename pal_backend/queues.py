@@ -1,4 +1,5 @@
-"""Jobs: queue names, job paths, ids, and what the status page says about them. Only this module and the worker speak RQ.
+"""Jobs: queue names, job paths, ids, and asking for them. Only this module, :mod:`pal_backend.job_status` and the worker
+speak RQ.
 
 Keys:
     ``pal:{p}:waiting`` hash, kind of job → id of the last one enqueued. While that one still waits, asking again changes
@@ -14,8 +15,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
@@ -33,9 +33,18 @@ from rq.registry import (
     StartedJobRegistry,
 )
 from rq.serializers import JSONSerializer
-from rq.worker_registration import get_keys
 
 from pal_backend.errors import PalError, UnavailableError
+from pal_backend.job_status import (
+    PROBLEM,
+    WAITING,
+    JobStatus,
+    WorkerStatus,
+    as_text,
+    job_status,
+    last_line,
+    worker_statuses,
+)
 from pal_backend.store.connection import connect
 
 logger = logging.getLogger(__name__)
@@ -57,10 +66,6 @@ PATHS = {
 """Kind of job → the function that RQ imports."""
 
 HOUR_S, DAY_S = 3600, 86_400
-WAITING = frozenset({"queued", "deferred", "scheduled"})
-"""States of a job that has yet to start (again)."""
-PROBLEM = "problem"
-"""Where a job's meta holds why its last attempt went wrong."""
 LISTED = 50
 """Jobs of each queue and state that the status page may show."""
 _REGISTRIES: tuple[type[BaseRegistry], ...] = (
@@ -104,36 +109,6 @@ RULES = {
 }
 FAILURE_TTL_S = 7 * DAY_S
 """RQ's own default is a year."""
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """One job, for people who look. Times are seconds since 1970."""
-
-    queue: str
-    id: str
-    kind: str
-    state: str
-    """queued, started, scheduled (waits for its next attempt), deferred, failed, finished, stopped, canceled."""
-    project: str
-    progress: Mapping[str, Any] = field(default_factory=dict)
-    enqueued_at: float | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
-    error: str = ""
-    """Last line of what went wrong."""
-
-
-@dataclass(frozen=True)
-class WorkerStatus:
-    """One worker process that Redis knows of. A worker that died unseen stays for less than a minute."""
-
-    name: str
-    queues: tuple[str, ...]
-    state: str
-    """idle, busy, started or suspended."""
-    last_heartbeat: float | None
-    """Seconds since 1970."""
 
 
 class Queues:
@@ -201,10 +176,10 @@ class Queues:
         with self._redis.pipeline() as pipe:
             while True:
                 pipe.watch(waiting, Job.key_for(job_id))  # type: ignore[no-untyped-call]
-                last = _text(cast("Any", pipe.hget(waiting, slot)))
+                last = as_text(cast("Any", pipe.hget(waiting, slot)))
                 for known in dict.fromkeys(filter(None, (last, job_id))):
                     pipe.watch(Job.key_for(known))  # type: ignore[no-untyped-call]
-                    if _text(cast("Any", pipe.hget(Job.key_for(known), "status"))) in RULES[kind].busy:
+                    if as_text(cast("Any", pipe.hget(Job.key_for(known), "status"))) in RULES[kind].busy:
                         return known
                 pipe.multi()
                 pipe.hset(waiting, slot, job_id)
@@ -259,22 +234,22 @@ class Queues:
                 registry = kind(name, connection=self._redis, serializer=JSONSerializer)
                 # Without cleanup: looking must not write.
                 ids |= dict.fromkeys(registry.get_job_ids(0, LISTED - 1, desc=True, cleanup=False))
-        found = (self._job(job_id) for job_id in ids)
+        found = map(self.job, ids)
         return [status for status in found if status is not None]
 
     def job(self, job_id: str) -> JobStatus | None:
         """One job, or None if it is not known (any more)."""
-        return self._job(job_id)
+        return job_status(self._redis, job_id)
 
     def training(self, project: str) -> JobStatus | None:
         """The last training of a project, or None if none was asked for lately."""
-        job_id = _text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
-        return self._job(job_id) if job_id else None
+        job_id = as_text(cast("Any", self._redis.hget(f"pal:{project}:waiting", "train")))
+        return self.job(job_id) if job_id else None
 
     def exports(self, project: str, kinds: Iterable[str]) -> dict[str, JobStatus]:
         """Kind → its last job, for those that were asked for lately; a push stands under ``push``."""
         ids = {kind: f"push-{project}" if kind == "push" else f"export-{project}-{kind}" for kind in kinds}
-        found = {kind: self._job(job_id) for kind, job_id in ids.items()}
+        found = {kind: self.job(job_id) for kind, job_id in ids.items()}
         return {kind: job for kind, job in found.items() if job is not None}
 
     def training_progress(self, project: str) -> str:
@@ -291,43 +266,7 @@ class Queues:
 
     def workers(self) -> list[WorkerStatus]:
         """Worker processes, by name."""
-        found = []
-        for key in get_keys(connection=self._redis):
-            fields = {_text(k): _text(v) for k, v in cast("dict[Any, Any]", self._redis.hgetall(key)).items()}
-            if fields and "death" not in fields:
-                found.append(
-                    WorkerStatus(
-                        name=key.removeprefix("rq:worker:"),
-                        queues=tuple(filter(None, (fields.get("queues") or "").split(","))),
-                        state=fields.get("state") or "unknown",
-                        last_heartbeat=_moment(fields.get("last_heartbeat")),
-                    )
-                )
-        return sorted(found, key=lambda worker: worker.name)
-
-    def _job(self, job_id: str) -> JobStatus | None:
-        try:
-            job = Job.fetch(job_id, connection=self._redis, serializer=JSONSerializer)
-            arguments = job.args
-            state = str(job.get_status(refresh=False).value)
-            error = _error_of(job, state)
-        except NoSuchJobError:
-            return None
-        except Exception as problem:  # RQ raises whatever a malformed record makes it raise
-            logger.warning("job %s cannot be read (%s); leaving it out", job_id, type(problem).__name__)
-            return None
-        return JobStatus(
-            queue=job.origin,
-            id=job.id,
-            kind=(job.func_name or "").rpartition(".")[2],
-            state=state,
-            project=str(arguments[0]) if arguments else "",
-            progress={name: value for name, value in job.meta.items() if name != PROBLEM},
-            enqueued_at=_seconds(job.enqueued_at),
-            started_at=_seconds(job.started_at),
-            ended_at=_seconds(job.ended_at),
-            error=error,
-        )
+        return worker_statuses(self._redis)
 
 
 def report_progress(progress: Mapping[str, Any]) -> None:
@@ -354,33 +293,6 @@ def patient() -> Iterator[None]:
 
 def remember_problem(job: Job, kind: type[BaseException], problem: BaseException, *_: object) -> bool:
     """An exception handler for RQ's workers: RQ itself forgets why a job that will be tried again went wrong."""
-    job.meta[PROBLEM] = _last_line(str(problem)) or kind.__name__
+    job.meta[PROBLEM] = last_line(str(problem)) or kind.__name__
     job.save_meta()  # type: ignore[no-untyped-call]
     return True
-
-
-def _error_of(job: Job, state: str) -> str:
-    if state == "failed":
-        result = job.latest_result()
-        return _last_line((result.exc_string if result is not None else None) or "")
-    return str(job.meta.get(PROBLEM, "")) if state in WAITING else ""
-
-
-def _last_line(text: str) -> str:
-    lines: Iterable[str] = (line.strip() for line in reversed(text.splitlines()))
-    return next((line[:500] for line in lines if line), "")
-
-
-def _text(value: Any) -> str | None:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
-def _moment(text: str | None) -> float | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pal_backend.errors import InputError
 from pal_backend.exports.kinds import KINDS, LABEL_STUDIO, Kind, kind_of, label_of
+from pal_backend.job_status import JobStatus
 from pal_backend.page_views import PageViews
-from pal_backend.queues import JobStatus
 from pal_backend.store.exports import Export
 
 PUSH = "push"
