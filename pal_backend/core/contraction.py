@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.edges import NOTHING
+from pal_backend.core.exchange import exchanged
 from pal_backend.core.moves import moved
 from pal_backend.core.strays import reunited
 from pal_backend.core.unions import first_of_each
@@ -43,7 +44,8 @@ class Contraction(NamedTuple):
     come when it was first joined to another; samples that stay alone are left out. ``spare``: root to the evidence by which
     the tightest union of several and several samples in its component passed; components without one are left out.
     ``halves``: roots of components that were one until :func:`part` parted them. ``moved``: samples that were
-    moved, left behind (:func:`~pal_backend.core.strays.reunited`), or cut off by either.
+    moved, left behind (:func:`~pal_backend.core.strays.reunited`), exchanged, or cut off by either. ``dealt``: roots of
+    components that exchanged samples, and of what this left of them.
     """
 
     component: dict[SampleId, SampleId]
@@ -52,6 +54,7 @@ class Contraction(NamedTuple):
     spare: dict[SampleId, float]
     halves: frozenset[SampleId] = frozenset()
     moved: frozenset[SampleId] = frozenset()
+    dealt: frozenset[SampleId] = frozenset()
 
 
 def contract(edges: Edges, trusted: float, established: float, strayed: float = 0.0) -> Contraction:
@@ -60,7 +63,8 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
     Once errors were seen (``established`` above 0), what nothing speaks against comes first, and two components of several
     samples are joined only when no sample alone is left to join: before that a few samples' evidence would decide, and one
     that an error misplaced could hold two classes together. For the same reason samples are moved before that to where all
-    answers about them put them; and at last components are joined that only some stray samples kept apart.
+    answers about them put them; at last components are joined that only some stray samples kept apart, and exchange samples
+    where answers gain by that as much as a union of several and several takes.
 
     Args:
         trusted: least evidence, summed over all pairs between two components, that joins them.
@@ -81,11 +85,24 @@ def contract(edges: Edges, trusted: float, established: float, strayed: float = 
             joining.spare[root] = min(left, joining.spare.get(root, left))
         joining.run(SEVERAL)
         went |= reunion.strays
+    touched: frozenset[SampleId] = frozenset()
+    while established and (exchange := exchanged(edges, joining.component, established)) is not None:
+        joining = _Joining(edges, exchange.component, needed, joining)
+        joining.run(SEVERAL)
+        went, touched = went | exchange.went, touched | exchange.touched
     component = joining.component
     tight = {component[root]: left for root, left in joining.spare.items() if left < math.inf}
     halves = part(edges, component, established) if established else {}
     component |= halves
-    return Contraction(component, _between(edges, component), joining.since, tight, frozenset(halves.values()), went)
+    return Contraction(
+        component,
+        _between(edges, component),
+        joining.since,
+        tight,
+        frozenset(halves.values()),
+        went,
+        frozenset(map(component.__getitem__, touched)),
+    )
 
 
 class Needed(NamedTuple):

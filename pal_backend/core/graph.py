@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from pal_backend.core.annotators import error_rates, log_odds
 from pal_backend.core.contraction import PLAIN, Edges, Needed, Turn, ascending, contract, part
 from pal_backend.core.edges import NOTHING, Edge, add, weigh
+from pal_backend.core.exchange import exchanged
 from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
@@ -70,6 +71,7 @@ class SimilarityGraph:
         spare: root to the evidence by which its tightest union passed, see there.
         halves: the roots of components that answers set against each other though they would be joined, see there.
         moved: samples that were moved or that this cut off, see there.
+        dealt: roots of components that exchanged samples, see there.
         parted: the roots of components that a lead declared to be groups of their own.
         people: the graph without leads' decisions, None where there are none.
     """
@@ -85,6 +87,7 @@ class SimilarityGraph:
     spare: Mapping[Root, float]
     halves: frozenset[Root] = frozenset()
     moved: frozenset[SampleId] = frozenset()
+    dealt: frozenset[Root] = frozenset()
     parted: frozenset[Root] = frozenset()
     people: SimilarityGraph | None = None
 
@@ -151,6 +154,7 @@ class SimilarityGraph:
             found.spare,
             halves=found.halves,
             moved=found.moved,
+            dealt=found.dealt,
             parted=parted,
         )
 
@@ -189,11 +193,12 @@ class SimilarityGraph:
             return replace(self, edges=edges)
         a, b = (self.component.get(sample, sample) for sample in answer.pair)
         # what would be joined but for answers against each other is looked at as a whole
-        halves, moved = self.halves.intersection((a, b)), self.moved.intersection(answer.pair)
+        halves = self.halves.intersection((a, b))
+        moved = self.moved.intersection(answer.pair) or self.dealt.intersection((a, b))
         if a != b and weight < 0.0 and len(halves) < 2 and not moved:
             # more against a union that does not come about even without it
             parting = self._parting(answer.pair, ascending(a, b), edges)
-            if not parting._reunites(ascending(a, b)):
+            if not parting._reunites(ascending(a, b)) and not parting._deals([ascending(a, b)]):
                 return parting
         if not self.established:
             if weight < 0.0 or ascending(a, b) in self.between:
@@ -209,14 +214,33 @@ class SimilarityGraph:
         """
         if not self.between.get(key, 0.0) - self.against.get(key, 0.0) >= self.established > 0.0:
             return False
-        inside = {sample: root for sample, root in self.component.items() if root in key}
+        edges, inside = self._among(key)
+        needed = Needed(TRUSTED, self.established, _strayed(self.rates, self.established))
+        return reunited(edges, inside, needed.left) is not None
+
+    def _deals(self, keys: Iterable[Roots]) -> bool:
+        """Whether two components of one of the pairs of roots exchange samples, as they are here."""
+        if not self.established:
+            return False
+        against = self.against.get
+        for key in keys:
+            together = self.between.get(key, 0.0) - against(key, 0.0)
+            most = together - sum(against((root, root), 0.0) for root in key)
+            if together > NOTHING and most >= self.established - NOTHING:
+                edges, inside = self._among(key)
+                if self.halves.intersection(key) or exchanged(edges, inside, self.established) is not None:
+                    return True
+        return False
+
+    def _among(self, roots: Roots) -> tuple[Edges, dict[SampleId, Root]]:
+        """Edges among the samples of two components, and the component of each."""
+        inside = {sample: root for sample, root in self.component.items() if root in roots}
         edges = {
             pair: (edge.weight, edge.rank)
             for pair, edge in self.edges.items()
             if pair.first in inside and pair.second in inside
         }
-        needed = Needed(TRUSTED, self.established, _strayed(self.rates, self.established))
-        return reunited(edges, inside, needed.left) is not None
+        return edges, inside
 
     def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
         """The same after a "different" between two components."""
@@ -274,7 +298,8 @@ class SimilarityGraph:
             since={there: turn, **self.since, alone: turn},
             spare=spare,
         )
-        return None if any(root in key and joined._reunites(key) for key in between) else joined
+        keys = [key for key in between if root in key]
+        return None if any(map(joined._reunites, keys)) or joined._deals(keys) else joined
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
         """Whether trusted "same" answers join the two."""
