@@ -10,7 +10,7 @@ evidence for "same" between them come first, and evidence between components add
   have been seen, that takes two answers, and more for larger ones, and comes last, when all that is said of either is
   known: one wrong "same", or one misplaced sample, never merges two groups;
 * one "same" against one "different" joins nothing: the union is suspended and the "different" goes on holding;
-* a sample that all answers about it put elsewhere than the first ones did is moved there;
+* a sample that all answers about it put elsewhere than the first ones did is moved there, several at once where only that gains;
 * more evidence, or a withdrawal, changes the outcome, because the graph is always worked out from the whole set;
 * what a lead decided of a pair (:attr:`Origin.DECISION`) is all that counts of that pair, the last decision if there are
   several, and it weighs more than any number of answers on others. Error rates are those of the answers without it.
