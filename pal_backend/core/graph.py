@@ -29,10 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pal_backend.core.annotators import error_rates, log_odds
-from pal_backend.core.contraction import PLAIN, Edges, Needed, Turn, ascending, contract, part
+from pal_backend.core.contraction import Turn, ascending, contract
 from pal_backend.core.edges import NOTHING, Edge, add, weigh
-from pal_backend.core.exchange import exchanged
-from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import AnnotationKey, Answer, Origin, Pair, Purpose, SampleId, Verdict, in_time
 
 TRUSTED = log_odds(0.25)
@@ -126,19 +124,20 @@ class SimilarityGraph:
         odds = {name: log_odds(rate) for name, rate in rates.items()}
         for rank, answer in enumerate(ordered):
             add(edges, answer, weigh(answer, odds.get(answer.annotator, 0.0)), rank)
-        return cls._resolve(edges, rates, established)
+        return cls.anew(edges, rates, established)
 
     @classmethod
-    def _resolve(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
+    def anew(cls, edges: Mapping[Pair, Edge], rates: Mapping[str, float], established: float) -> SimilarityGraph:
+        """The graph of edges, all components worked out."""
         # where nobody is sure there is no evidence, and so no place in the graph
         said = {pair: (edge.weight, edge.rank) for pair, edge in edges.items() if edge.weight or edge.mixed}
-        found = contract(said, TRUSTED, established, _strayed(rates, established))
+        found = contract(said, TRUSTED, established, strayed(rates, established))
         component, between = found.component, found.between
         against: dict[Roots, float] = defaultdict(float)
         for (first, second), (weight, _) in said.items():
             if weight < 0.0:
                 against[ascending(component[first], component[second])] += weight
-        cannot = frozenset(key for key in against if _kept_apart(key, between, against))
+        cannot = frozenset(key for key in against if kept_apart(key, between, against))
         split = (pair for pair, edge in edges.items() if edge.decided is Purpose.SPLIT and edge.weight < 0.0)
         roots = (ascending(component[first], component[second]) for first, second in split)
         parted = frozenset(root for key in roots if key in cannot for root in key)
@@ -166,140 +165,6 @@ class SimilarityGraph:
         if answer.origin is Origin.DECISION or rate is None:
             return None
         return 0.0 if edge is not None and edge.decided else weigh(answer, log_odds(rate))
-
-    def extended(self, answer: Answer) -> SimilarityGraph | None:
-        """The graph with one more answer at the end, under the same error rates; None where those are no longer fit: its
-        annotator is new, or it may be the first that cannot be right if all others are; and None for a decision.
-
-        What fits what is known is told at once: "unsure", "different" between two components, and a "same" by which a
-        sample that stands alone joins a component. Else components are made anew.
-
-        Args:
-            answer: given later than all others.
-        """
-        people = None if self.people is None else self.people.extended(answer)
-        if self.people is not None and people is None:
-            return None
-        found = self._extended(answer)
-        return None if found is None else replace(found, people=people)
-
-    def _extended(self, answer: Answer) -> SimilarityGraph | None:
-        weight = self.weigh(answer)
-        if weight is None:
-            return None
-        edges = dict(self.edges)
-        add(edges, answer, weight, self.last_rank + 1)
-        if weight == 0.0:
-            return replace(self, edges=edges)
-        a, b = (self.component.get(sample, sample) for sample in answer.pair)
-        # what would be joined but for answers against each other is looked at as a whole
-        halves = self.halves.intersection((a, b))
-        moved = self.moved.intersection(answer.pair) or self.dealt.intersection((a, b))
-        if a != b and weight < 0.0 and len(halves) < 2 and not moved:
-            # more against a union that does not come about even without it
-            parting = self._parting(answer.pair, ascending(a, b), edges)
-            if not parting._reunites(ascending(a, b)) and not parting._deals([ascending(a, b)]):
-                return parting
-        if not self.established:
-            if weight < 0.0 or ascending(a, b) in self.between:
-                return None
-            if a == b:
-                return replace(self, edges=edges)
-        joined = None if halves or moved else self._joining(answer.pair, weight, edges)
-        return joined or self._resolve(edges, self.rates, self.established)
-
-    def _reunites(self, key: Roots) -> bool:
-        """Whether two components, as they are here, are one but for some samples; only if they would be if nothing spoke
-        against it.
-        """
-        if not self.between.get(key, 0.0) - self.against.get(key, 0.0) >= self.established > 0.0:
-            return False
-        edges, inside = self._among(key)
-        needed = Needed(TRUSTED, self.established, _strayed(self.rates, self.established))
-        return reunited(edges, inside, needed.left) is not None
-
-    def _deals(self, keys: Iterable[Roots]) -> bool:
-        """Whether two components of one of the pairs of roots exchange samples, as they are here."""
-        if not self.established:
-            return False
-        against = self.against.get
-        for key in keys:
-            together = self.between.get(key, 0.0) - against(key, 0.0)
-            most = together - sum(against((root, root), 0.0) for root in key)
-            if together > NOTHING and most >= self.established - NOTHING:
-                edges, inside = self._among(key)
-                if self.halves.intersection(key) or exchanged(edges, inside, self.established) is not None:
-                    return True
-        return False
-
-    def _among(self, roots: Roots) -> tuple[Edges, dict[SampleId, Root]]:
-        """Edges among the samples of two components, and the component of each."""
-        inside = {sample: root for sample, root in self.component.items() if root in roots}
-        edges = {
-            pair: (edge.weight, edge.rank)
-            for pair, edge in self.edges.items()
-            if pair.first in inside and pair.second in inside
-        }
-        return edges, inside
-
-    def _parting(self, pair: Pair, key: Roots, edges: Mapping[Pair, Edge]) -> SimilarityGraph:
-        """The same after a "different" between two components."""
-        before = self.edges[pair].weight if pair in self.edges else 0.0
-        now = edges[pair].weight
-        between, against = dict(self.between), dict(self.against)
-        between[key] = between.get(key, 0.0) + now - before
-        if now < 0.0:
-            against[key] = against.get(key, 0.0) + now - min(before, 0.0)
-        cannot = self.cannot | {key} if _kept_apart(key, between, against) else self.cannot
-        component = {**self.component, **{sample: self.component.get(sample, sample) for sample in pair}}
-        return replace(self, edges=edges, component=component, between=between, against=against, cannot=cannot)
-
-    def _joining(self, pair: Pair, weight: float, edges: Mapping[Pair, Edge]) -> SimilarityGraph | None:
-        """The same after the first "same" about a sample that stands alone; None where it could change more than that.
-
-        Nothing changes but that the sample joins, if by the turn of the new union, the last of its weight, all that is
-        to join is no sample alone any longer: components of several samples are joined by other rules.
-        """
-        order = {root: n for n, root in enumerate(self.sizes)}
-        there, alone = sorted(pair, key=lambda sample: order.get(self.component.get(sample, sample), len(order)))
-        root, turn = self.component.get(there, there), (PLAIN, -weight, edges[pair].rank)
-        if weight < TRUSTED or alone in self.since or self.since.get(there, turn) > turn:
-            return None
-        if any(Pair.of(alone, sample) in edges for sample in self.moved - {alone}):
-            return None  # before it was moved it may have been where the sample is to join
-        spare = dict(self.spare)
-        if root in spare:
-            # one more sample may ask for more evidence of the unions that made the component
-            spare[root] -= _strayed(self.rates, self.established)
-            if spare[root] < 0.0:
-                return None
-        near = [key for key in self.between if alone in key]
-        if any(root in key or self.between[key] > self.against.get(key, 0.0) + NOTHING for key in near):
-            return None
-        component = {**self.component, there: root, alone: root}
-        # where something is said against a component from within, one more sample may tell its sides apart
-        if (root, root) in self.against and part(_inside(edges, component, root), component, self.established):
-            return None
-        between, against, cannot = dict(self.between), dict(self.against), set(self.cannot)
-        for old in near:
-            new = ascending(root, old[0] if old[1] == alone else old[1])
-            for sums in (between, against):
-                sums[new] = sums.get(new, 0.0) + sums.pop(old, 0.0)
-            cannot.discard(old)
-            if _kept_apart(new, between, against):
-                cannot.add(new)
-        joined = replace(
-            self,
-            edges=edges,
-            component=component,
-            between=between,
-            against=against,
-            cannot=frozenset(cannot),
-            since={there: turn, **self.since, alone: turn},
-            spare=spare,
-        )
-        keys = [key for key in between if root in key]
-        return None if any(map(joined._reunites, keys)) or joined._deals(keys) else joined
 
     def joined(self, a: SampleId, b: SampleId) -> bool:
         """Whether trusted "same" answers join the two."""
@@ -350,17 +215,7 @@ class SimilarityGraph:
         return {root: tuple(samples) for root, samples in found.items()}
 
 
-def _inside(edges: Mapping[Pair, Edge], component: Mapping[SampleId, Root], root: Root) -> Edges:
-    """Weights and ranks of the edges within one component."""
-    own = component.get
-    return {
-        pair: (edge.weight, edge.rank)
-        for pair, edge in edges.items()
-        if own(pair.first) == root and own(pair.second) == root
-    }
-
-
-def _strayed(rates: Mapping[str, float], established: float) -> float:
+def strayed(rates: Mapping[str, float], established: float) -> float:
     """Evidence that errors about one sample bring on average, 0 until errors are seen: a share of a group's samples as large
     as the error rate may be said, wrongly, to be of another one, so that of two large groups two answers tell nothing.
     """
@@ -370,6 +225,7 @@ def _strayed(rates: Mapping[str, float], established: float) -> float:
     return rate * log_odds(rate)
 
 
-def _kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roots, float]) -> bool:
+def kept_apart(key: Roots, between: Mapping[Roots, float], against: Mapping[Roots, float]) -> bool:
+    """Whether two components are known to differ, by what is said between them and against their union."""
     trusted = against.get(key, 0.0) <= -TRUSTED and between.get(key, 0.0) <= NOTHING
     return trusted and key[0] != key[1]

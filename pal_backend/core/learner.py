@@ -18,6 +18,7 @@ from pal_backend.core.asking.verification import mix_in
 from pal_backend.core.beliefs import Beliefs, believe, heard
 from pal_backend.core.calibration import fit_calibration
 from pal_backend.core.contradictions import contradictions
+from pal_backend.core.extending import extended
 from pal_backend.core.following import ended, follow, founded_by
 from pal_backend.core.graph import Contradiction, SimilarityGraph
 from pal_backend.core.inference import Answered
@@ -250,7 +251,7 @@ class Learner:
         if weight is None or not (before := self.beliefs).groups:
             return self._refit([*self._folded, answer])
         self._folded = [*self._folded, answer]
-        graph = self._graph.extended(answer) or SimilarityGraph.of(self._folded)
+        graph = extended(self._graph, answer) or SimilarityGraph.of(self._folded)
         beliefs = follow(self._space, graph, before, answer, weight)
         if ended(before, (graph, beliefs)):
             return self._refit(self._folded, graph)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pal_backend.core.contradictions import contradictions
 from pal_backend.core.decisions import Act, Decision, Said, merge, part
+from pal_backend.core.extending import extended as extend
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.learner import Learner
 from pal_backend.core.ties import Ties
@@ -230,10 +231,10 @@ def test_answers_after_a_decision_are_told_at_once_or_not_at_all_property(
     decision = [] if a == b else decided(Act.SETTLE, [Said("abcdefghi"[a], "abcdefghi"[b], verdict)], at=95).answers
     held: list[Answer] = [*people[:10], *decision]
     graph = SimilarityGraph.of(held)
-    assert all(graph.extended(answer) is None for answer in decision)
+    assert all(extend(graph, answer) is None for answer in decision)
     for answer in people[10:]:
         held.append(answer)
-        extended = graph.extended(answer)
+        extended = extend(graph, answer)
         if extended is not None:
             assert says(extended) == says(SimilarityGraph.under(held, graph.rates, graph.established))
         graph = extended or SimilarityGraph.of(held)

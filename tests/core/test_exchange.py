@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pal_backend.core.exchange import exchanged
+from pal_backend.core.extending import extended as extend
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.moves import moved
 from pal_backend.core.vocabulary import Answer
@@ -56,7 +57,7 @@ def test_extended_as_anew_where_samples_were_exchanged() -> None:
         answers, graph = sitting(seed), SimilarityGraph.under((), RATES, SEVERAL)
         for n, answer in enumerate(answers, 1):
             anew = SimilarityGraph.under(answers[:n], RATES, SEVERAL)
-            graph = graph.extended(answer) or anew
+            graph = extend(graph, answer) or anew
             assert says(graph) == says(anew)
             if anew.dealt and not anew.halves:
                 weights = {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pal_backend.core.extending import extended as extend
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.vocabulary import Answer, Origin
 from tests.core.worlds import said
@@ -52,7 +53,7 @@ def test_extended_equals_all_anew_property(
     answers = [answer for answer in spoken(rows) if answer.annotator not in absent]
     graph = SimilarityGraph.under((), RATES, established)
     for n, answer in enumerate(answers):
-        extended = graph.extended(answer)
+        extended = extend(graph, answer)
         if extended is None:
             assert not graph.established
         graph = extended or SimilarityGraph.under(answers[: n + 1], RATES, SEVERAL)
@@ -71,7 +72,7 @@ def test_extended_equals_the_graph_of_the_set_property(rows: list[tuple[int, int
     graph = SimilarityGraph.of(())
     for n, answer in enumerate(answers):
         anew = SimilarityGraph.of(answers[: n + 1])
-        graph = graph.extended(answer) or anew
+        graph = extend(graph, answer) or anew
         assert (list(graph.component.items()), graph.cannot) == (list(anew.component.items()), anew.cannot)
 
 
@@ -93,7 +94,7 @@ def test_extended_equals_all_anew_where_a_component_was_parted(verdict: str, per
     assert graph.halves == {"a", "r"}
     for pair in itertools.combinations("abcdruvwxyz", 2):
         late = said(60, *pair, verdict, person)
-        extended = graph.extended(late)
+        extended = extend(graph, late)
         assert extended is not None
         anew = SimilarityGraph.under([*answers, late], RATES, SEVERAL)
         assert says(extended) == says(anew) and extended.halves == anew.halves
@@ -106,7 +107,7 @@ def test_what_fits_is_told_at_once() -> None:
     answers += [said(20, "d", "e", "same"), said(21, "b", "c", "same"), said(22, "f", "a", "unsure")]
     graph = SimilarityGraph.of(answers[:1])
     for answer in answers[1:]:
-        extended = graph.extended(answer)
+        extended = extend(graph, answer)
         assert extended is not None
         graph = extended
     assert graph.members == {"a": ("a", "b", "c"), "d": ("d", "e")}
@@ -128,7 +129,7 @@ def test_what_changes_the_error_rates_is_not_told(late: Answer) -> None:
     """None: the first contradiction, and newcomers, whose error rate is not known."""
     answers = [said(1, "a", "b", "same"), said(2, "a", "c", "same"), said(3, "a", "d", "different")]
     graph = SimilarityGraph.of([*answers, said(4, "f", "g", "same")])
-    assert graph.extended(late) is None
+    assert extend(graph, late) is None
 
 
 def test_error_rates_stay_as_they_were() -> None:
@@ -136,7 +137,7 @@ def test_error_rates_stay_as_they_were() -> None:
     answers = [said(1, "a", "b", "same"), said(2, "a", "c", "same"), said(3, "b", "c", "different")]
     graph = SimilarityGraph.of(answers)
     assert graph.established
-    extended = graph.extended(said(5, "a", "b", "different"))
+    extended = extend(graph, said(5, "a", "b", "different"))
     assert extended is not None
     assert extended.rates == graph.rates and extended.established == graph.established
     assert not extended.joined("a", "b")

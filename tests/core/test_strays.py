@@ -8,6 +8,7 @@ import pytest
 
 from pal_backend.core.contraction import contract
 from pal_backend.core.edges import DECIDED
+from pal_backend.core.extending import extended as extend
 from pal_backend.core.graph import SimilarityGraph
 from pal_backend.core.strays import reunited
 from pal_backend.core.vocabulary import Answer
@@ -88,5 +89,5 @@ def test_extended_equals_all_anew_where_components_were_reunited(verdict: str) -
     for pair in itertools.combinations("abcswxyzuv", 2):
         late = said(60, *pair, verdict)
         anew = SimilarityGraph.under([*answers, late], {"ann": 0.05}, 4.0)
-        extended = graph.extended(late)
+        extended = extend(graph, late)
         assert extended is not None and says(extended) == says(anew)
